@@ -1,0 +1,65 @@
+// What an application implements to be replicated: a deterministic state machine, and the shapes it meets.
+import type { Done } from '../base/env.ts'
+import type { Block, Index, LogId } from '../raft/types.ts'
+
+/**
+ * A machine that keeps its own disk. `apply` is a function of the state and the batches alone: no clock, no chance, no
+ * outside. It is called in log order, one batch list at a time. The machine may read from its disk first; it then
+ * changes its state in one go and answers. A refused or malformed command is an outcome, never a throw.
+ */
+export interface StateMachine {
+  /** Opens what is on disk. `durable` is the last record contained in it; its sidecar is what `flush` was given with it. */
+  open(done: Done<{ readonly durable: LogId; readonly sidecar: Uint8Array | null }>): void
+  /** What is wrong with the commands of a record, or null: called on the leader before it is proposed. Pure. */
+  check(commands: Uint8Array, count: number): string | null
+  apply(batches: readonly Batch[], done: Done<readonly Outcomes[]>): void
+  /** Answers a question from the present state; the bytes are the machine's own language. */
+  query(request: Uint8Array, done: Done<Uint8Array>): void
+  /** Opens a stream of pages at the present state, which stays as it is for the reader while `apply` goes on. */
+  scan(request: Uint8Array): Source
+  /** One atomic durable step: the state at `upTo`, which is all that has been applied when it is called, and the sidecar. */
+  flush(upTo: LogId, sidecar: Uint8Array, done: Done): void
+  /** Bytes that only memory holds: what asks for a flush. */
+  readonly unflushedBytes: number
+  close(done: Done): void
+}
+
+/** The commands of one record that are to be executed, in order. */
+export interface Batch {
+  readonly index: Index
+  /** Cluster time of the record's stamp in milliseconds: the only clock there is. */
+  readonly time: number
+  /** `command`: of a client session. `expiry`: the leader found something due at `time`. */
+  readonly kind: 'command' | 'expiry'
+  /** The msgpack array of all commands of the record; a view into `block.bytes`. Empty for `expiry`. */
+  readonly commands: Uint8Array
+  /** Number of commands in the array. */
+  readonly count: number
+  /** Commands that must not be executed, because they were before or are refused; null: execute all. */
+  readonly skip: readonly boolean[] | null
+  /** Where the bytes live: they stay as they are, so a place in them may be kept instead of a copy. */
+  readonly block: Block
+}
+
+/** What became of the commands of one batch, one entry each; skipped commands have none of their own. */
+export interface Outcomes {
+  /** Revision of the store after the first command that was executed; each further one that changed something adds 1. */
+  readonly revision: number
+  /** Null: every command was executed, changed something, and has nothing to say but its revision. */
+  readonly each: readonly (Outcome | null)[] | null
+}
+
+export interface Outcome {
+  /** 0: executed; else the number of an error code (`base/errors.ts`), and nothing was changed. */
+  readonly status: number
+  readonly revision: number
+  /** The answer in the machine's own language; null when there is none but the revision. */
+  readonly answer: Uint8Array | null
+}
+
+/** Pages of a scan, each asked for. */
+export interface Source {
+  /** The next page of about `bytesMax`; `last` when none follows. One call at a time. */
+  page(bytesMax: number, done: Done<{ readonly bytes: Uint8Array; readonly last: boolean }>): void
+  close(): void
+}
