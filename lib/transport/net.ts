@@ -22,7 +22,7 @@ export interface Link {
 
 export interface LinkHandler {
   open(link: Link): void
-  /** One whole message. The bytes are the handler's only during this call: copy what is kept. */
+  /** One whole message. The bytes never change afterwards, but may be a view into a larger buffer: copy what is kept long. */
   message(bytes: Uint8Array): void
   /** Once, last. */
   closed(by: Closed): void
