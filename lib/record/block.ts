@@ -14,9 +14,10 @@ import { assert } from '../base/assert.ts'
 import { readU16, readU32, readU64, writeU16, writeU32, writeU64 } from '../base/bytes.ts'
 import type { Block, ChainedId, Membership, Term } from '../raft/types.ts'
 import { readMembership } from './membership.ts'
-import { recordAt, recordBytesMax, recordHeaderBytes, recordKind } from './record.ts'
+import { blockHeaderBytes, recordAt, recordBytesMax, recordHeaderBytes, recordKind } from './record.ts'
 
-export const blockHeaderBytes = 32
+export { blockHeaderBytes } from './record.ts'
+
 export const blockFormat = 1
 /** A block is cut at this size; one record may exceed it alone. */
 export const blockBytesMax = 262_144
@@ -28,7 +29,13 @@ const blockAt = { length: 0, format: 4, group: 6, chain: 8, term: 12, first: 16,
  * Stamps `drafts` (whole records without stamp, in order) with term, index and cluster time, and joins them to a block
  * that follows `previous`. The drafts are copied, so their buffers are free afterwards.
  */
-export function cutBlock(group: number, term: Term, previous: ChainedId, time: number, drafts: readonly Uint8Array[]): Block {
+export function cutBlock(
+  group: number,
+  term: Term,
+  previous: ChainedId,
+  time: number,
+  drafts: readonly Uint8Array[]
+): Block {
   let length = blockHeaderBytes
   for (const draft of drafts) length += draft.length
   const bytes = Buffer.allocUnsafeSlow(length)
@@ -83,7 +90,7 @@ export function readBlock(bytes: Uint8Array): Block | null {
   const count = readU32(bytes, blockAt.count)
   const term = readU32(bytes, blockAt.term)
   if (count === 0 || count > blockRecordsMax || first === 0 || !Number.isSafeInteger(first + count)) return null
-  if (!recordsFit(bytes, first, count, term)) return null
+  if (!recordsFit(bytes, first, count)) return null
   let membership: Membership | null
   try {
     membership = membershipOf(bytes, count)
@@ -105,13 +112,17 @@ export function recordOffsets(block: Block): number[] {
   return offsets
 }
 
-function recordsFit(bytes: Uint8Array, first: number, count: number, term: number): boolean {
+/** Records that fill the block exactly, each stamped as the header says; the group, which no CRC covers, among it. */
+function recordsFit(bytes: Uint8Array, first: number, count: number): boolean {
+  const term = readU32(bytes, blockAt.term)
+  const group = readU16(bytes, blockAt.group)
   let at = blockHeaderBytes
   for (let number = 0; number < count; number++) {
     if (at + recordHeaderBytes > bytes.length) return false
     const length = readU32(bytes, at)
     if (length < recordHeaderBytes || length > recordBytesMax || at + length > bytes.length) return false
-    if (readU64(bytes, at + recordAt.index) !== first + number || readU32(bytes, at + recordAt.term) !== term) return false
+    if (readU64(bytes, at + recordAt.index) !== first + number) return false
+    if (readU32(bytes, at + recordAt.term) !== term || readU16(bytes, at + recordAt.group) !== group) return false
     at += length
   }
   return at === bytes.length

@@ -22,6 +22,8 @@
 import { readU16, readU32, readU64, writeU16, writeU32, writeU64 } from '../base/bytes.ts'
 import type { Index, Term } from '../raft/types.ts'
 
+/** What stands before the records of a block (`block.ts`). */
+export const blockHeaderBytes = 32
 export const recordHeaderBytes = 32
 export const commandHeadBytes = 76
 export const sessionIdBytes = 18
@@ -41,7 +43,17 @@ export const recordKind = {
   hash: 7
 } as const
 
-export const recordAt = { length: 0, kind: 4, flags: 5, group: 6, crc: 8, term: 12, index: 16, time: 24, body: 32 } as const
+export const recordAt = {
+  length: 0,
+  kind: 4,
+  flags: 5,
+  group: 6,
+  crc: 8,
+  term: 12,
+  index: 16,
+  time: 24,
+  body: 32
+} as const
 
 export const commandAt = { session: 32, count: 50, serial: 52, floor: 60, notAfter: 68, commands: 76 } as const
 
@@ -99,14 +111,23 @@ export function draftFault(draft: Uint8Array): string | null {
   if (readU32(draft, recordAt.length) !== draft.length) return 'a record whose length is not its own'
   const kind = draft[recordAt.kind]
   if (kind !== recordKind.command && kind !== recordKind.resolve) return 'a record of a kind that clients may not write'
-  const count = readU16(draft, commandAt.count)
+  return commandFault(draft, 0, draft.length)
+}
+
+/** What is wrong with the head of the command or resolve record at `at` of `bytes`, or null. */
+export function commandFault(bytes: Uint8Array, at: number, length: number): string | null {
+  if (length < commandHeadBytes) return 'a record shorter than its head'
+  const count = readU16(bytes, at + commandAt.count)
   if (count === 0 || count > commandCountMax) return 'a record with no commands or too many'
-  if (kind === recordKind.resolve && draft.length !== commandHeadBytes + 8 * count) return 'a resolve record of the wrong length'
-  for (const at of [commandAt.session, commandAt.serial, commandAt.floor, commandAt.notAfter]) {
-    if (!Number.isSafeInteger(readU64(draft, at))) return 'a number beyond the exact range'
-  }
-  if (!Number.isSafeInteger(readU64(draft, commandAt.serial) + count)) return 'a serial beyond the exact range'
-  return null
+  const resolve = bytes[at + recordAt.kind] === recordKind.resolve
+  if (resolve && length !== commandHeadBytes + 8 * count) return 'a resolve record of the wrong length'
+  const serial = readU64(bytes, at + commandAt.serial)
+  if (!Number.isSafeInteger(serial + count)) return 'a serial beyond the exact range'
+  const exact =
+    Number.isSafeInteger(readU64(bytes, at + commandAt.session)) &&
+    Number.isSafeInteger(readU64(bytes, at + commandAt.floor)) &&
+    Number.isSafeInteger(readU64(bytes, at + commandAt.notAfter))
+  return exact ? null : 'a number beyond the exact range'
 }
 
 /** The draft of a record that the leader itself writes: no-op, membership, version, expiry and the like. */

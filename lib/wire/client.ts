@@ -16,7 +16,8 @@
 //   80    welcome    8: msgpack [protocol, cluster id, node id, cluster time, leader | null, [[id, address], ...],
 //                    request bytes max]; sent again, as news, whenever leader or members change
 //   81    applied    flags: 1 = outcomes follow · 8 u32 number · 12 u32 term · 16 u64 index · 24 u64 first revision
-//                    32: msgpack, per command null or [status, revision, answer | null]
+//                    32: msgpack, per command null or [status, revision, answer | null], and 1 at the end where the answer
+//                    was too large to be kept for a retry
 //   82    refused    8: msgpack [number, code number, 0 not applied | 1 unknown, text, retry after ms | null]
 //   83    answered   flags: consistency served · 8 u32 number · 12 u32 term · 16 u64 index it was served at · 24 u64 age in ms
 //                    32: the answer, in the machine's language
@@ -24,7 +25,7 @@
 //   85    pong       8 u32 number
 import { readU32, readU64, writeU32, writeU64 } from '../base/bytes.ts'
 import { codeOfNumber, type ErrorCode, type Fate, numberOfCode, StrettoError } from '../base/errors.ts'
-import type { Outcome } from '../machine/machine.ts'
+import type { Verdict } from '../machine/answer.ts'
 import { type Packed, pack, unpack } from '../record/pack.ts'
 
 export const clientProtocol = { min: 1, max: 1 } as const
@@ -178,7 +179,7 @@ export interface Applied {
   /** Revision after the first command. */
   readonly revision: number
   /** Null: every command was executed and has nothing to say but its revision, which rises by one each. */
-  readonly each: readonly (Outcome | null)[] | null
+  readonly each: readonly (Verdict | null)[] | null
 }
 
 export function writeApplied(applied: Applied): Uint8Array {
@@ -206,17 +207,19 @@ export function readApplied(frame: Uint8Array): Applied {
   }
 }
 
-function packOutcome(outcome: Outcome | null): Packed {
-  return outcome === null ? null : [outcome.status, outcome.revision, outcome.answer]
+function packOutcome(outcome: Verdict | null): Packed {
+  if (outcome === null) return null
+  const { status, revision, answer } = outcome
+  return outcome.gone === true ? [status, revision, answer, 1] : [status, revision, answer]
 }
 
-function readOutcome(value: Packed): Outcome | null {
+function readOutcome(value: Packed): Verdict | null {
   if (value === null) return null
   if (!Array.isArray(value)) throw malformed('applied')
-  const [status, revision, answer] = value as Packed[]
+  const [status, revision, answer, gone] = value as Packed[]
   if (!isCount(status) || !isCount(revision)) throw malformed('applied')
   if (answer !== null && !(answer instanceof Uint8Array)) throw malformed('applied')
-  return { status, revision, answer }
+  return gone === 1 ? { status, revision, answer, gone: true } : { status, revision, answer }
 }
 
 /** A request that was not answered, and what that means for it. */

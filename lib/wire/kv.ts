@@ -193,7 +193,8 @@ export function readScan(bytes: Uint8Array): Scan {
 
 function readBounds(from: Packed | undefined, to: Packed | undefined) {
   if (!(from instanceof Uint8Array) || from.length > keyBytesMax) throw malformed('a bound that is no bytes')
-  if (to !== null && !(to instanceof Uint8Array && to.length <= keyBytesMax)) throw malformed('a bound that is no bytes')
+  if (to !== null && !(to instanceof Uint8Array && to.length <= keyBytesMax))
+    throw malformed('a bound that is no bytes')
   return { from, to }
 }
 
