@@ -18,8 +18,11 @@ export interface Raft {
    * notice, heartbeat and read round share one message.
    */
   due(peer: MemberKey, now: number): Due | null
-  /** The append that pays what is due: `blocks` begin at or before `due.next` and end past it, or are empty. */
-  append(peer: MemberKey, blocks: readonly Block[], now: number): Envelope
+  /**
+   * The append that pays what is due: `blocks` begin at or before `due.next` and end past it, or are empty. `time` is
+   * the cluster time that it tells, milliseconds.
+   */
+  append(peer: MemberKey, blocks: readonly Block[], now: number, time: number): Envelope
   /** When to step `{ kind: 'time' }` next, in milliseconds of `now`; Infinity for never. */
   wakeAt(): number
   readonly status: Status

@@ -1,0 +1,144 @@
+// What a follower or learner does: takes blocks from its leader, acknowledges what is durable, and notices its silence.
+import { assert } from '../base/assert.ts'
+import { canStand, stand, startCampaign } from './candidate.ts'
+import type { Append, ReadIndexReply } from './message.ts'
+import { type CoreState, trustTicket } from './state.ts'
+import { type Block, type Index, lastOf, type MemberKey, type Term } from './types.ts'
+
+/** An append of the leader of this term (paper 5.3). */
+export function onAppend(state: CoreState, from: MemberKey, append: Append): void {
+  if (!wellFormed(append, state.term, state.log.base.index)) return
+  heardLeader(state, from)
+  if (append.round > state.round) noteRound(state, from, append.round)
+  const { log } = state
+  const { prev, blocks } = append
+  if (prev.index >= log.base.index && !log.trail.holds(prev)) {
+    state.reject = { index: prev.index, hint: { ...log.hintFor(Math.min(prev.index, log.last.index), prev.term) } }
+    state.owesReply = true
+    return
+  }
+  for (const block of blocks) take(state, block)
+  const end = blocks.length === 0 ? prev.index : lastOf(blocks.at(-1)!)
+  // All below the base is committed, and so in the log of every leader.
+  state.verified = Math.max(state.verified, end, log.base.index)
+  const commit = Math.min(append.commit, state.verified)
+  if (commit > log.commit) log.commitTo(commit)
+  if (blocks.length === 0 || durableMatch(state) >= end) state.owesReply = true
+}
+
+/** Up to here the own disk holds the log of this term's leader: what an acknowledgement may say. */
+export function durableMatch(state: CoreState): Index {
+  return Math.min(state.verified, state.log.durable)
+}
+
+/** The own disk has moved on: the leader is told at the end of the turn. */
+export function followerPersisted(state: CoreState): void {
+  if (state.leader !== null && durableMatch(state) > state.acknowledged) state.owesReply = true
+}
+
+/** At the end of a turn: one answer to the leader for all that it sent, and one question for all reads. */
+export function settleFollower(state: CoreState): void {
+  const { leader, config } = state
+  if (leader === null) return
+  if (state.owesReply && state.hardDurable) {
+    const match = durableMatch(state)
+    const leaseMs = config.leaseReads && state.round > 0 ? config.leaseMs : 0
+    state.say(leader, { kind: 'append-reply', match, reject: state.reject, round: state.round, leaseMs })
+    state.acknowledged = match
+    state.owesReply = false
+    state.reject = null
+  }
+  if (state.asked.unasked) {
+    const number = state.asked.ask(state.now, config.electionTimeoutMsMin)
+    state.say(leader, { kind: 'read-index', number })
+  }
+}
+
+export function tickFollower(state: CoreState): void {
+  if (state.now >= state.asked.askAgainAt) state.asked.restart()
+  if (state.now < state.electionAt) return
+  if (canStand(state)) {
+    startCampaign(state)
+    return
+  }
+  state.setLeader(null)
+  state.resetElection()
+}
+
+/** The leader hands over: campaign at once, without a pre-vote (thesis 3.10). */
+export function onTimeoutNow(state: CoreState, from: MemberKey): void {
+  if (state.leader === from && state.campaign === null && state.eligible) stand(state, true)
+}
+
+export function onReadIndexReply(state: CoreState, from: MemberKey, reply: ReadIndexReply): void {
+  if (from !== state.leader || reply.index === null) return
+  for (const ticket of state.asked.answered(reply.number)) {
+    if (ticket === trustTicket) state.trustIndex = reply.index
+    else state.reads.push({ ticket, index: reply.index })
+  }
+}
+
+/**
+ * The other side has closed the link to the leader: it may be dead. This node forgets it, so that it may grant votes,
+ * and asks for pre-votes after a short random time; not while it has promised to wait, and once per election timeout.
+ */
+export function leaderLinkClosed(state: CoreState): void {
+  const { now, config } = state
+  if (now < state.promisedUntil) return
+  state.setLeader(null)
+  if (!canStand(state) || now - state.hintedAt < config.electionTimeoutMsMin) return
+  state.hintedAt = now
+  state.electionAt = Math.min(state.electionAt, now + state.random.below(config.hintMsMax + 1))
+}
+
+function heardLeader(state: CoreState, from: MemberKey): void {
+  assert(state.lead === null, 'one leader a term: a leader never hears another of its own term')
+  assert(state.leader === null || state.leader === from, 'one leader a term: a follower never hears two')
+  if (state.campaign === null) state.setLeader(from)
+  else state.becomeFollower(state.term, from)
+  state.leaderHeardAt = state.now
+  state.resetElection()
+}
+
+/** A round is answered in this turn, without waiting for the disk: it asks for the term, and that is durable. */
+function noteRound(state: CoreState, from: MemberKey, round: number): void {
+  state.round = round
+  state.owesReply = true
+  if (!state.config.leaseReads) return
+  state.promisedUntil = state.now + state.config.leaseMs
+  state.promisedTo = from
+}
+
+/** Contiguous blocks, whole on either side of the base, whose terms do not fall and do not exceed the leader's. */
+function wellFormed({ prev, blocks }: Append, term: Term, base: Index): boolean {
+  let next = prev.index + 1
+  let least = prev.term
+  if (least > term) return false
+  for (const block of blocks) {
+    if (block.first !== next || block.term < least || block.term > term) return false
+    next = block.first + block.count
+    least = block.term
+    if (block.first <= base && next > base + 1) return false
+  }
+  return true
+}
+
+/** Holds a block already, or cuts what conflicts with it and appends it (paper figure 2, AppendEntries 3 and 4). */
+function take(state: CoreState, block: Block): void {
+  const { log } = state
+  if (lastOf(block) <= log.base.index) return
+  if (block.first <= log.last.index) {
+    if (log.trail.termAt(block.first) === block.term) {
+      assert(lastOf(block) <= log.last.index, 'a block is held whole or not at all')
+      return
+    }
+    assert(block.first > state.verified, 'what was verified in this term is not cut in it')
+    log.cut(block.first - 1)
+    state.memberships.cut(block.first - 1)
+    state.membershipChanged()
+  }
+  log.append(block)
+  if (block.membership === null) return
+  state.memberships.append(block.first, block.membership)
+  state.membershipChanged()
+}

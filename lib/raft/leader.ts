@@ -1,0 +1,151 @@
+// Leading: proposing, counting acknowledgements, committing, keeping a quorum, answering reads, handing over.
+import { assert } from '../base/assert.ts'
+import { isVoter, peersOf, votersOf } from './membership.ts'
+import type { AppendReply } from './message.ts'
+import { Progress } from './progress.ts'
+import { quorumValue } from './quorum.ts'
+import { ReadRounds } from './read-rounds.ts'
+import type { CoreState, Leadership } from './state.ts'
+import type { Block, MemberKey } from './types.ts'
+
+/** Probes every peer at once; the first block of the term (a no-op) is proposed by the owner. */
+export function becomeLeader(state: CoreState): void {
+  const tickets = state.asked.release()
+  state.campaign = null
+  state.role = 'leader'
+  state.leader = state.self
+  state.lead = {
+    progress: new Map(),
+    peers: [],
+    rounds: new ReadRounds(),
+    transfer: null,
+    quorumCheckAt: state.now + state.config.electionTimeoutMsMax,
+    commitAt: state.now
+  }
+  for (const ticket of tickets) state.lead.rounds.add({ from: null, number: ticket })
+  meetPeers(state, state.lead)
+}
+
+/** A block that continues the log in this term. */
+export function propose(state: CoreState, block: Block): void {
+  assert(state.lead !== null && state.lead.transfer === null, 'only a leader that accepts is given blocks')
+  assert(block.term === state.term, 'a leader proposes in its own term')
+  state.log.append(block)
+  if (block.membership === null) return
+  state.memberships.append(block.first, block.membership)
+  meetPeers(state, state.lead)
+}
+
+export function onAppendReply(state: CoreState, from: MemberKey, reply: AppendReply): void {
+  const lead = state.lead
+  const progress = lead?.progress.get(from)
+  if (lead === null || progress === undefined || state.copies.has(from)) return
+  if (reply.match > state.log.last.index) return
+  progress.heardAt = state.now
+  lead.rounds.answered(from, reply.round)
+  if (reply.reject !== null) progress.rejected(reply.reject, state.log.trail)
+  const news = progress.acknowledged(reply.match)
+  if (reply.round === lead.rounds.number) finishRound(state, lead)
+  if (news) advanceCommit(state)
+  if (state.lead === lead && lead.transfer?.to === from) tellTarget(state, lead)
+}
+
+/** By counting, only records of the own term are committed; all before them with them (paper 5.4.2). */
+export function advanceCommit(state: CoreState): void {
+  const { lead, log } = state
+  if (lead === null) return
+  const index = quorumValue(state.memberships.current, key =>
+    key === state.self ? log.durable : (lead.progress.get(key)?.match ?? 0)
+  )
+  if (index <= log.commit || log.trail.termAt(index) !== state.term) return
+  log.commitTo(index)
+  lead.commitAt = state.now
+  // A leader outside the new configuration leads until that is committed (thesis 4.2.2).
+  if (state.memberships.index <= index && !isVoter(state.memberships.current, state.self)) resign(state, lead)
+}
+
+/** At the end of a turn: begins the next read round; alone in the cluster it is over at once. */
+export function settleLeader(state: CoreState): void {
+  const { lead, log, config } = state
+  if (lead === null || log.trail.termAt(log.commit) !== state.term) return
+  const { rounds } = lead
+  while (rounds.begin(state.memberships.current, state.self, log.commit, state.now, config.readSpreadMs)) {
+    if (!finishRound(state, lead)) return
+  }
+}
+
+export function tickLeader(state: CoreState): void {
+  const lead = state.lead!
+  if (lead.transfer !== null && state.now >= lead.transfer.giveUpAt) lead.transfer = null
+  if (state.now < lead.quorumCheckAt) return
+  const heardAt = quorumValue(state.memberships.current, key =>
+    key === state.self ? state.now : (lead.progress.get(key)?.heardAt ?? Number.NEGATIVE_INFINITY)
+  )
+  // One sum for both questions: with a difference here, rounding could say "not yet" while the timer says "now" for ever.
+  const patientUntil = heardAt + state.config.electionTimeoutMsMax
+  if (state.now >= patientUntil) state.becomeFollower(state.term, null)
+  else lead.quorumCheckAt = patientUntil
+}
+
+/** Stops accepting, brings the target level, and tells it to campaign (thesis 3.10). */
+export function transfer(state: CoreState, wanted: MemberKey | null): void {
+  const { lead, now, config } = state
+  if (lead === null || lead.transfer !== null) return
+  const to = wanted ?? furthestVoter(state, lead)
+  if (to === null || to === state.self || !isVoter(state.memberships.current, to)) return
+  lead.transfer = { to, giveUpAt: now + config.electionTimeoutMsMin, toldAt: Number.NEGATIVE_INFINITY }
+  tellTarget(state, lead)
+}
+
+/** A peer has introduced itself with a new boot number: what it acknowledged before is to be proved again. */
+export function peerRestarted(state: CoreState, peer: MemberKey): void {
+  state.lead?.progress.get(peer)?.restarted(state.log.last.index + 1, state.log.trail)
+}
+
+function meetPeers(state: CoreState, lead: Leadership): void {
+  lead.peers = peersOf(state.memberships.current, state.self)
+  for (const key of lead.progress.keys()) if (!lead.peers.includes(key)) lead.progress.delete(key)
+  for (const key of lead.peers) {
+    if (!lead.progress.has(key)) lead.progress.set(key, new Progress(state.log.last.index + 1, state.now))
+  }
+}
+
+/** Answers the reads of the round under way if a quorum has answered it. True when it did. */
+function finishRound(state: CoreState, lead: Leadership): boolean {
+  const finished = lead.rounds.finish(state.memberships.current)
+  if (finished === null) return false
+  const { reads, index } = finished
+  for (const { from, number } of reads) {
+    if (from === null) state.reads.push({ ticket: number, index })
+    else state.say(from, { kind: 'read-index-reply', number, index })
+  }
+  return true
+}
+
+/** Once the target holds the whole log; again after a heartbeat, for the word may have been lost. */
+function tellTarget(state: CoreState, lead: Leadership): void {
+  const handing = lead.transfer
+  if (handing === null || state.now < handing.toldAt + state.config.heartbeatMs) return
+  if (lead.progress.get(handing.to)?.match !== state.log.last.index) return
+  handing.toldAt = state.now
+  state.say(handing.to, { kind: 'timeout-now' })
+}
+
+function furthestVoter(state: CoreState, lead: Leadership): MemberKey | null {
+  let best: MemberKey | null = null
+  let match = -1
+  for (const key of votersOf(state.memberships.current)) {
+    const progress = lead.progress.get(key)
+    if (progress === undefined || progress.match <= match) continue
+    best = key
+    match = progress.match
+  }
+  return best
+}
+
+/** Steps down for good, and names a successor so that nobody has to wait for a timeout. */
+function resign(state: CoreState, lead: Leadership): void {
+  const successor = furthestVoter(state, lead)
+  if (successor !== null) state.say(successor, { kind: 'timeout-now' })
+  state.becomeFollower(state.term, null)
+}
