@@ -12,6 +12,7 @@ export interface StateMachine {
   open(done: Done<{ readonly durable: LogId; readonly sidecar: Uint8Array | null }>): void
   /** What is wrong with the commands of a record, or null: called on the leader before it is proposed. Pure. */
   check(commands: Uint8Array, count: number): string | null
+  /** `batches` may be empty. The answer holds one `Outcomes` for each batch, in order. */
   apply(batches: readonly Batch[], done: Done<readonly Outcomes[]>): void
   /** Answers a question from the present state; the bytes are the machine's own language. */
   query(request: Uint8Array, done: Done<Uint8Array>): void
@@ -39,13 +40,18 @@ export interface Batch {
   readonly skip: readonly boolean[] | null
   /** Where the bytes live: they stay as they are, so a place in them may be kept instead of a copy. */
   readonly block: Block
+  /** Where the record begins in `block.bytes`: session, serial and flags stand there (layout: `record/record.ts`). */
+  readonly at: number
 }
 
 /** What became of the commands of one batch, one entry each; skipped commands have none of their own. */
 export interface Outcomes {
   /** Revision of the store after the first command that was executed; each further one that changed something adds 1. */
   readonly revision: number
-  /** Null: every command was executed, changed something, and has nothing to say but its revision. */
+  /**
+   * Null: every command was executed, changed something, and has nothing to say but its revision. Else one place for each
+   * command of the record, null where it was skipped.
+   */
   readonly each: readonly (Outcome | null)[] | null
 }
 

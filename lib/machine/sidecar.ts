@@ -1,0 +1,226 @@
+// What the core keeps beside the inner machine's state, as bytes: stored with it in one step, equal on all replicas.
+//
+//    0  u16  format, 1
+//    2  u16  zero
+//    4  u32  machine version
+//    8  u32  term of the last record applied
+//   12  u32  number of settings
+//   16  u64  index of the last record applied
+//   24  u64  cluster time: the largest stamp applied, milliseconds
+//   32  u64  horizon: the earliest opening time of a session that may still open
+//   40  u64  index of the membership record, 0 for none
+//   48  u32  length of the membership, 0 for none
+//   52  u32  number of sessions
+//   56       the membership, as in its record; the settings; the sessions, the one used longest ago first
+//
+// A setting, in order of names:  u16 length of the name, u32 length of the value, the name (ASCII), the value.
+// A session:  18 B id · u64 used at · u64 floor · u16 number of runs · the runs, rising.
+// A run:  u16 first serial less the floor · u16 count · u16 status · u16 length of the answer, or 0xffff for none, or
+//         0xfffe for one too large to keep · u64 revision of the first · the answer.
+import { readU16, readU32, readU64, writeU16, writeU32, writeU64 } from '../base/bytes.ts'
+import type { Index, LogId } from '../raft/types.ts'
+import { sessionIdBytes } from '../record/record.ts'
+import { cancelWindow, keptAnswerBytesMax, type Run, Session } from './session.ts'
+import { sessionId } from './session-table.ts'
+
+export const sidecarFormat = 1
+
+export interface Sidecar {
+  readonly applied: LogId
+  /** Cluster time, milliseconds. */
+  readonly time: number
+  readonly machineVersion: number
+  readonly membership: StoredMembership | null
+  readonly settings: ReadonlyMap<string, Uint8Array>
+  readonly horizon: number
+  /** In order of last use. */
+  readonly sessions: readonly Session[]
+}
+
+/** The last membership record applied: its index and its body (layout: `record/membership.ts`). */
+export interface StoredMembership {
+  readonly index: Index
+  readonly bytes: Uint8Array
+}
+
+export const settingNamePattern = /^[a-z][a-zA-Z0-9-]{0,62}$/
+const headBytes = 56
+const sessionHeadBytes = sessionIdBytes + 18
+const runBytes = 16
+const noAnswer = 0xffff
+const goneAnswer = 0xfffe
+
+export function encodeSidecar(sidecar: Sidecar): Uint8Array {
+  const settings = [...sidecar.settings].toSorted(([a], [b]) => (a < b ? -1 : 1))
+  const membership = sidecar.membership?.bytes.length ?? 0
+  let length = headBytes + membership
+  for (const [name, value] of settings) length += 6 + name.length + value.length
+  for (const session of sidecar.sessions) length += sessionBytes(session)
+  const bytes = new Uint8Array(length)
+  writeU16(bytes, 0, sidecarFormat)
+  writeU32(bytes, 4, sidecar.machineVersion)
+  writeU32(bytes, 8, sidecar.applied.term)
+  writeU32(bytes, 12, settings.length)
+  writeU64(bytes, 16, sidecar.applied.index)
+  writeU64(bytes, 24, sidecar.time)
+  writeU64(bytes, 32, sidecar.horizon)
+  writeU64(bytes, 40, sidecar.membership?.index ?? 0)
+  writeU32(bytes, 48, membership)
+  writeU32(bytes, 52, sidecar.sessions.length)
+  let at = headBytes
+  if (sidecar.membership !== null) bytes.set(sidecar.membership.bytes, at)
+  at += membership
+  for (const [name, value] of settings) {
+    writeU16(bytes, at, name.length)
+    writeU32(bytes, at + 2, value.length)
+    writeAscii(bytes, at + 6, name)
+    bytes.set(value, at + 6 + name.length)
+    at += 6 + name.length + value.length
+  }
+  for (const session of sidecar.sessions) at = writeSession(bytes, at, session)
+  return bytes
+}
+
+/** What `encodeSidecar` was given, or null where `bytes` are nothing that it could have made. Copies what it keeps. */
+export function decodeSidecar(bytes: Uint8Array): Sidecar | null {
+  if (bytes.length < headBytes || readU16(bytes, 0) !== sidecarFormat || readU16(bytes, 2) !== 0) return null
+  const index = readU64(bytes, 16)
+  const time = readU64(bytes, 24)
+  const horizon = readU64(bytes, 32)
+  const membershipIndex = readU64(bytes, 40)
+  if (![index, time, horizon, membershipIndex].every(Number.isSafeInteger)) return null
+  const length = readU32(bytes, 48)
+  if ((length === 0) !== (membershipIndex === 0) || membershipIndex > index || headBytes + length > bytes.length)
+    return null
+  const cursor = { at: headBytes + length }
+  const settings = readSettings(bytes, cursor, readU32(bytes, 12))
+  if (settings === null) return null
+  const sessions = readSessions(bytes, cursor, readU32(bytes, 52))
+  if (sessions === null || cursor.at !== bytes.length) return null
+  return {
+    applied: { term: readU32(bytes, 8), index },
+    time,
+    machineVersion: readU32(bytes, 4),
+    membership: length === 0 ? null : { index: membershipIndex, bytes: copyOf(bytes, headBytes, length) },
+    settings,
+    horizon,
+    sessions
+  }
+}
+
+interface Cursor {
+  at: number
+}
+
+function readSettings(bytes: Uint8Array, cursor: Cursor, count: number): Map<string, Uint8Array> | null {
+  const settings = new Map<string, Uint8Array>()
+  let previous = ''
+  for (let number = 0; number < count; number++) {
+    const at = cursor.at
+    if (at + 6 > bytes.length) return null
+    const nameLength = readU16(bytes, at)
+    const valueLength = readU32(bytes, at + 2)
+    cursor.at = at + 6 + nameLength + valueLength
+    if (cursor.at > bytes.length) return null
+    const name = readAscii(bytes, at + 6, nameLength)
+    if (!settingNamePattern.test(name) || name <= previous || valueLength === 0) return null
+    settings.set(name, copyOf(bytes, at + 6 + nameLength, valueLength))
+    previous = name
+  }
+  return settings
+}
+
+function readSessions(bytes: Uint8Array, cursor: Cursor, count: number): Session[] | null {
+  const sessions: Session[] = []
+  const ids = new Set<string>()
+  for (let number = 0; number < count; number++) {
+    const session = readSession(bytes, cursor)
+    if (session === null || ids.has(session.id)) return null
+    ids.add(session.id)
+    sessions.push(session)
+  }
+  return sessions
+}
+
+function readSession(bytes: Uint8Array, cursor: Cursor): Session | null {
+  const at = cursor.at
+  if (at + sessionHeadBytes > bytes.length) return null
+  const opened = readU64(bytes, at)
+  const usedAt = readU64(bytes, at + sessionIdBytes)
+  const floor = readU64(bytes, at + sessionIdBytes + 8)
+  const count = readU16(bytes, at + sessionIdBytes + 16)
+  if (!Number.isSafeInteger(usedAt) || !Number.isSafeInteger(floor + cancelWindow) || opened > usedAt) return null
+  const session = new Session(sessionId(bytes, at), opened, usedAt, floor)
+  cursor.at += sessionHeadBytes
+  let next = 1
+  for (let number = 0; number < count; number++) {
+    const run = readRun(bytes, cursor, floor)
+    if (run === null || run.serial < floor + next) return null
+    session.store(run.serial, run.count, run.status, run.revision, run.answer, run.gone)
+    next = run.serial + run.count - floor
+  }
+  // Fewer runs than read: two of them were one, which is not what an encoder writes.
+  return next <= cancelWindow + 1 && session.runs.length === count ? session : null
+}
+
+function readRun(bytes: Uint8Array, cursor: Cursor, floor: number): Run | null {
+  const at = cursor.at
+  if (at + runBytes > bytes.length) return null
+  const count = readU16(bytes, at + 2)
+  const length = readU16(bytes, at + 6)
+  const revision = readU64(bytes, at + 8)
+  const kept = length < goneAnswer
+  cursor.at = at + runBytes + (kept ? length : 0)
+  if (count === 0 || !Number.isSafeInteger(revision + count) || cursor.at > bytes.length) return null
+  if (kept && (count !== 1 || length > keptAnswerBytesMax)) return null
+  const answer = kept ? copyOf(bytes, at + runBytes, length) : null
+  return {
+    serial: floor + readU16(bytes, at),
+    count,
+    status: readU16(bytes, at + 4),
+    revision,
+    answer,
+    gone: length === goneAnswer
+  }
+}
+
+function sessionBytes(session: Session): number {
+  let length = sessionHeadBytes + runBytes * session.runs.length
+  for (const run of session.runs) if (run.answer !== null) length += run.answer.length
+  return length
+}
+
+function writeSession(bytes: Uint8Array, start: number, session: Session): number {
+  writeAscii(bytes, start, session.id)
+  writeU64(bytes, start + sessionIdBytes, session.usedAt)
+  writeU64(bytes, start + sessionIdBytes + 8, session.floor)
+  writeU16(bytes, start + sessionIdBytes + 16, session.runs.length)
+  let at = start + sessionHeadBytes
+  for (const run of session.runs) {
+    writeU16(bytes, at, run.serial - session.floor)
+    writeU16(bytes, at + 2, run.count)
+    writeU16(bytes, at + 4, run.status)
+    writeU16(bytes, at + 6, run.gone ? goneAnswer : (run.answer?.length ?? noAnswer))
+    writeU64(bytes, at + 8, run.revision)
+    at += runBytes
+    if (run.answer !== null) {
+      bytes.set(run.answer, at)
+      at += run.answer.length
+    }
+  }
+  return at
+}
+
+function writeAscii(bytes: Uint8Array, at: number, text: string): void {
+  for (let offset = 0; offset < text.length; offset++) bytes[at + offset] = text.charCodeAt(offset)
+}
+
+function readAscii(bytes: Uint8Array, at: number, length: number): string {
+  let text = ''
+  for (let offset = 0; offset < length; offset++) text += String.fromCharCode(bytes[at + offset]!)
+  return text
+}
+
+function copyOf(bytes: Uint8Array, at: number, length: number): Uint8Array {
+  return new Uint8Array(bytes.subarray(at, at + length))
+}

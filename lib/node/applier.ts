@@ -1,0 +1,123 @@
+// Committed blocks to the state machine, in order and in batches; and the state to disk, by generations.
+
+import type { Log } from '../log/log.ts'
+import type { Answer } from '../machine/answer.ts'
+import type { ReplicatedMachine } from '../machine/replicated-machine.ts'
+import type { Index } from '../raft/types.ts'
+import { type Block, lastOf } from '../raft/types.ts'
+import type { Counters } from './counters.ts'
+import type { NodeLimits } from './limits.ts'
+
+export interface ApplierParts {
+  readonly log: Log
+  readonly machine: ReplicatedMachine
+  readonly limits: NodeLimits
+  readonly counters: Counters
+  /** One answer per record of what has just been applied, in order of index. */
+  readonly applied: (answers: readonly Answer[]) => void
+  /** The state can go no further: this life of the node ends. */
+  readonly failed: (error: Error) => void
+}
+
+export class Applier {
+  readonly #parts: ApplierParts
+  #commit: Index = 0
+  /** What the own disk holds of the log: the state on disk never runs ahead of it. */
+  #durable: Index = 0
+  #applying = false
+  #flushing = false
+  #logBytesSinceFlush = 0
+  #flushedAt: number
+  #stopped = false
+
+  constructor(parts: ApplierParts, now: number) {
+    this.#parts = parts
+    this.#flushedAt = now
+  }
+
+  /** Last index that readers can see. */
+  get applied(): Index {
+    return this.#parts.machine.applied.index
+  }
+
+  get busy(): boolean {
+    return this.#applying || this.#flushing
+  }
+
+  stop(): void {
+    this.#stopped = true
+  }
+
+  /** Goes on towards `commit`, unless under way. */
+  advance(commit: Index, durable: Index, now: number): void {
+    this.#commit = Math.max(this.#commit, commit)
+    this.#durable = durable
+    if (this.#applying || this.#stopped) return
+    this.#flushIfDue(now)
+    if (this.#commit > this.applied) this.#next()
+  }
+
+  #next(): void {
+    const { log, limits } = this.#parts
+    const from = this.applied + 1
+    this.#applying = true
+    const hot = log.hot(from, limits.appendBytesMax)
+    if (hot !== null) {
+      this.#apply(hot)
+      return
+    }
+    const { cuts } = log
+    log.cold(from, limits.appendBytesMax, (error, blocks) => {
+      if (this.#stopped) return
+      if (error !== null) this.#fail(error)
+      else if (blocks === null && log.cuts !== cuts) this.#next()
+      else if (blocks === null) this.#fail(new Error(`the log does not hold index ${from}, which is to be applied`))
+      else this.#apply(blocks)
+    })
+  }
+
+  #apply(found: readonly Block[]): void {
+    const { machine, counters } = this.#parts
+    const blocks = found.filter(block => lastOf(block) <= this.#commit)
+    if (blocks.length === 0) {
+      this.#applying = false
+      return
+    }
+    machine.apply(blocks, (error, answers) => {
+      this.#applying = false
+      if (this.#stopped) return
+      if (error !== null) {
+        this.#fail(error)
+        return
+      }
+      for (const block of blocks) this.#logBytesSinceFlush += block.bytes.length
+      counters.appliedRecords += answers.length
+      this.#parts.applied(answers)
+    })
+  }
+
+  /** Begins a generation between two applies, never past what the own log has on disk. */
+  #flushIfDue(now: number): void {
+    const { machine, limits, counters } = this.#parts
+    if (this.#flushing || this.#logBytesSinceFlush === 0 || this.applied > this.#durable) return
+    const due =
+      machine.unflushedBytes >= limits.flushStateBytes ||
+      this.#logBytesSinceFlush >= limits.flushLogBytes ||
+      now - this.#flushedAt >= limits.flushAfterMs
+    if (!due) return
+    this.#flushing = true
+    this.#flushedAt = now
+    this.#logBytesSinceFlush = 0
+    counters.flushes++
+    machine.flush(error => {
+      this.#flushing = false
+      if (error !== null) this.#fail(error)
+    })
+  }
+
+  #fail(error: Error): void {
+    if (this.#stopped) return
+    this.#stopped = true
+    this.#parts.failed(error)
+  }
+}

@@ -1,0 +1,55 @@
+// Plain numbers that the hot path adds to; whoever wants metrics reads them when asked.
+
+export interface Counters {
+  turns: number
+  /** Records and bytes proposed here as leader. */
+  proposedRecords: number
+  proposedBytes: number
+  blocksCut: number
+  appliedRecords: number
+  /** Requests refused, by reason. */
+  refusedOverload: number
+  refusedInvalid: number
+  refusedLate: number
+  forwarded: number
+  readRounds: number
+  reads: number
+  appendsSent: number
+  appendBytesSent: number
+  appendsDropped: number
+  coldReads: number
+  /** Durable writes of the log, and the milliseconds they took in all. */
+  logWrites: number
+  logWriteMs: number
+  flushes: number
+  elections: number
+  leaderChanges: number
+  /** Timers that came late by more than a heartbeat: the event loop had stalled. */
+  stalls: number
+}
+
+export function newCounters(): Counters {
+  return {
+    turns: 0,
+    proposedRecords: 0,
+    proposedBytes: 0,
+    blocksCut: 0,
+    appliedRecords: 0,
+    refusedOverload: 0,
+    refusedInvalid: 0,
+    refusedLate: 0,
+    forwarded: 0,
+    readRounds: 0,
+    reads: 0,
+    appendsSent: 0,
+    appendBytesSent: 0,
+    appendsDropped: 0,
+    coldReads: 0,
+    logWrites: 0,
+    logWriteMs: 0,
+    flushes: 0,
+    elections: 0,
+    leaderChanges: 0,
+    stalls: 0
+  }
+}

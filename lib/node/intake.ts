@@ -1,0 +1,158 @@
+// Requests of clients on a node: taken in, then cut into blocks by a leader, forwarded by a follower, or held without one.
+
+import type { Log } from '../log/log.ts'
+import type { Answer } from '../machine/answer.ts'
+import type { ClusterTime } from '../machine/cluster-time.ts'
+import type { ReplicatedMachine } from '../machine/replicated-machine.ts'
+import type { Raft } from '../raft/doors.ts'
+import { type Block, type ChainedId, type Index, lastOf, type MemberKey } from '../raft/types.ts'
+import { blockBytesMax, cutBlock } from '../record/block.ts'
+import { draftFault, draftRecord, recordKind } from '../record/record.ts'
+import type { Transport } from '../transport/transport.ts'
+import type { Counters } from './counters.ts'
+import type { NodeLimits } from './limits.ts'
+import { Held, patienceOf, type Request, Waiting } from './proposals.ts'
+import { type Refusal, refusal, type WriteDone } from './result.ts'
+
+export interface IntakeParts {
+  readonly raft: Raft
+  readonly log: Log
+  readonly machine: ReplicatedMachine
+  readonly transport: Transport
+  readonly clusterTime: ClusterTime
+  readonly limits: NodeLimits
+  readonly counters: Counters
+}
+
+export class Intake {
+  readonly #parts: IntakeParts
+  readonly #held: Held
+  readonly #waiting = new Waiting()
+
+  constructor(parts: IntakeParts) {
+    this.#parts = parts
+    this.#held = new Held(parts.limits)
+  }
+
+  /** Requests that wait for a leader or for their turn. */
+  get heldCount(): number {
+    return this.#held.count
+  }
+
+  /** Bytes of all requests that are not answered yet. */
+  get bytes(): number {
+    return this.#held.bytes + this.#waiting.bytes
+  }
+
+  /** Takes a draft record in, or answers at once why not. */
+  take(draft: Uint8Array, forwarded: boolean, now: number, done: WriteDone): void {
+    const { limits, counters } = this.#parts
+    const fault = draftFault(draft)
+    if (fault !== null) {
+      counters.refusedInvalid++
+      done(refusal('BAD_REQUEST', 'not-applied', fault))
+      return
+    }
+    const request: Request = { draft, deadline: now + patienceOf(draft, limits), forwarded, done }
+    if (this.#waiting.bytes > limits.uncommittedBytesMax || !this.#held.add(request)) {
+      counters.refusedOverload++
+      done(refusal('OVERLOADED', 'not-applied', 'too many bytes wait here', overloadRetryMs))
+    }
+  }
+
+  /** A leader's part of the turn: the no-op of its term, then blocks from what was asked for, up to a turn's worth. */
+  propose(now: number): void {
+    const { raft, log, clusterTime, limits } = this.#parts
+    const { status } = raft
+    const time = clusterTime.advance(now)
+    let tail = log.tail
+    if (status.owesNoop) tail = this.#cut(tail, time, [draftRecord(recordKind.noop, nothing)], now)
+    let budget = limits.turnBytesMax
+    while (this.#held.count > 0 && budget > 0 && status.accepts) {
+      const requests = this.#held.take(blockBytesMax).filter(request => this.#admit(request, now))
+      if (requests.length === 0) continue
+      let index = tail.index
+      tail = this.#cut(
+        tail,
+        time,
+        requests.map(request => request.draft),
+        now
+      )
+      for (const request of requests) {
+        budget -= request.draft.length
+        this.#waiting.add({ term: status.term, index: ++index }, request.draft.length, request.done)
+      }
+    }
+  }
+
+  /** A follower passes on what clients asked of it, each request once. */
+  forward(leader: MemberKey, now: number): void {
+    const { transport, counters } = this.#parts
+    for (const request of this.#held.take(Number.POSITIVE_INFINITY)) {
+      const { draft, done } = request
+      if (this.#late(request, now)) continue
+      if (request.forwarded) {
+        done(refusal('NOT_LEADER', 'not-applied', 'forwarded to a node that does not lead', 0))
+        continue
+      }
+      counters.forwarded++
+      transport.forward(leader, draft, (error, bytes) => {
+        if (error === null) done({ kind: 'relayed', bytes })
+        else done(refusal('UNAVAILABLE', 'unknown', 'the link to the leader broke before it answered', 0))
+      })
+    }
+  }
+
+  /** Answers those who wait for what has just been applied. */
+  answered(answers: readonly Answer[]): void {
+    for (const answer of answers) this.#waiting.take(answer.index, answer.term)?.({ kind: 'answer', answer })
+  }
+
+  /** Answers requests that nobody took in before their time was over. */
+  expire(now: number): void {
+    this.#parts.counters.refusedLate += this.#held.expire(now)
+  }
+
+  /** Leadership is lost: what was proposed may be committed by the next leader, or be cut. */
+  leadershipLost(): void {
+    this.#waiting.refuseAll(refusal('NOT_LEADER', 'unknown', 'leadership was lost before the request was committed', 0))
+  }
+
+  /** This life is over. */
+  end(reason: Refusal): void {
+    this.#waiting.refuseAll(reason)
+    this.#held.refuseAll({ ...reason, fate: 'not-applied' })
+  }
+
+  /** Whether a request may be proposed; if not, it has been answered. */
+  #admit(request: Request, now: number): boolean {
+    const { machine, counters } = this.#parts
+    if (this.#late(request, now)) return false
+    const fault = machine.check(request.draft)
+    if (fault === null) return true
+    counters.refusedInvalid++
+    request.done(refusal('BAD_REQUEST', 'not-applied', fault))
+    return false
+  }
+
+  #late(request: Request, now: number): boolean {
+    if (request.deadline > now) return false
+    this.#parts.counters.refusedLate++
+    request.done(refusal('TIMED_OUT', 'not-applied', 'its time was over before it could be proposed'))
+    return true
+  }
+
+  #cut(previous: ChainedId, time: number, drafts: readonly Uint8Array[], now: number): ChainedId {
+    const { raft, counters } = this.#parts
+    const block: Block = cutBlock(0, raft.status.term, previous, time, drafts)
+    raft.step({ kind: 'propose', block }, now)
+    counters.blocksCut++
+    counters.proposedRecords += block.count
+    counters.proposedBytes += block.bytes.length
+    const index: Index = lastOf(block)
+    return { index, term: block.term, chain: block.chain }
+  }
+}
+
+const nothing = new Uint8Array(0)
+const overloadRetryMs = 100

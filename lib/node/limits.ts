@@ -1,0 +1,40 @@
+// Bounds of a node, in bytes and milliseconds. Reaching one is a typed refusal or a pause, never growth.
+
+export interface NodeLimits {
+  /** Requests taken in and not yet in the log: held without a leader, or waiting for their turn. */
+  readonly heldBytesMax: number
+  /** In the log and not yet applied here: beyond it a leader takes no more in. */
+  readonly uncommittedBytesMax: number
+  /** Proposed in one turn; the rest waits for the next. */
+  readonly turnBytesMax: number
+  /** Sent to one peer and not yet acknowledged. */
+  readonly inFlightBytesMax: number
+  /** Brought by one append, and applied at once. */
+  readonly appendBytesMax: number
+  /** Patience of a request that names none, and the most that one may ask for. */
+  readonly patienceMsDefault: number
+  readonly patienceMsMax: number
+  /** Reads waiting here at once. */
+  readonly readsMax: number
+  /** What asks for a flush of the state: bytes only in memory, bytes of log since the last one, or time. */
+  readonly flushStateBytes: number
+  readonly flushLogBytes: number
+  readonly flushAfterMs: number
+  /** How often deadlines are looked at. */
+  readonly sweepMs: number
+}
+
+export const nodeLimits: NodeLimits = {
+  heldBytesMax: 33_554_432,
+  uncommittedBytesMax: 67_108_864,
+  turnBytesMax: 1_048_576,
+  inFlightBytesMax: 4_194_304,
+  appendBytesMax: 1_048_576,
+  patienceMsDefault: 5_000,
+  patienceMsMax: 60_000,
+  readsMax: 65_536,
+  flushStateBytes: 33_554_432,
+  flushLogBytes: 67_108_864,
+  flushAfterMs: 3_000,
+  sweepMs: 50
+}

@@ -1,0 +1,364 @@
+// The node: callbacks fill an inbox, a turn drains it, the core decides, and one Ready is acted upon.
+import { readU64 } from '../base/bytes.ts'
+import type { Cancel, Done, Env } from '../base/env.ts'
+import { StrettoError } from '../base/errors.ts'
+import type { Log } from '../log/log.ts'
+import type { Answer } from '../machine/answer.ts'
+import { ClusterTime } from '../machine/cluster-time.ts'
+import type { ReplicatedMachine } from '../machine/replicated-machine.ts'
+import type { Input, Persist, Raft, Ready } from '../raft/doors.ts'
+import type { Envelope } from '../raft/message.ts'
+import type { Index, MemberKey } from '../raft/types.ts'
+import { blockHeaderBytes, recordAt } from '../record/record.ts'
+import type { Transport } from '../transport/transport.ts'
+import { Applier } from './applier.ts'
+import { type Counters, newCounters } from './counters.ts'
+import { Intake } from './intake.ts'
+import { type NodeLimits, nodeLimits } from './limits.ts'
+import { Reads } from './reads.ts'
+import { Replicator } from './replicator.ts'
+import { type Refusal, refusal, type WriteDone, type WriteResult } from './result.ts'
+
+export interface NodeParts {
+  readonly env: Env
+  readonly raft: Raft
+  /** Opened, as is the machine. */
+  readonly log: Log
+  readonly machine: ReplicatedMachine
+  readonly transport: Transport
+  readonly limits?: NodeLimits
+  /** Cluster time of the last stamp in the log, milliseconds. */
+  readonly lastStamp: number
+  /** The result of a forwarded request as bytes, for the node that forwarded it. */
+  readonly encode: (result: WriteResult, draft: Uint8Array) => Uint8Array
+  /** Role, term, leader or membership have changed. */
+  readonly changed: () => void
+  /** This life is over: disk, state or a broken invariant. Every caller has been answered. */
+  readonly failed: (error: Error) => void
+}
+
+/** What a read asks for besides its question. */
+export interface ReadTerms {
+  /** `linearizable`: through a read index. `local`: from the present state, once it has reached `leastIndex`. */
+  readonly point: 'linearizable' | 'local'
+  readonly leastIndex: Index
+  /** 0 for the default. */
+  readonly patienceMs: number
+  /** A further condition on the state, looked at again after each apply; null for none. */
+  readonly enough: (() => boolean) | null
+}
+
+export class Node {
+  readonly counters: Counters = newCounters()
+  readonly limits: NodeLimits
+  readonly raft: Raft
+  readonly #parts: NodeParts
+  readonly #env: Env
+  readonly #log: Log
+  readonly #intake: Intake
+  readonly #reads = new Reads()
+  readonly #applier: Applier
+  readonly #clusterTime = new ClusterTime()
+  readonly #replicators = new Map<MemberKey, Replicator>()
+  #inbox: Input[] = []
+  #turnAsked = false
+  #timeDue = false
+  #wakeAt = Number.POSITIVE_INFINITY
+  #timer: Cancel | null = null
+  #sweeper: Cancel | null = null
+  #lastHeard: number
+  #led = false
+  #over = false
+
+  constructor(parts: NodeParts) {
+    const { env, raft, log, machine, transport, limits = nodeLimits } = parts
+    const { counters } = this
+    this.#parts = parts
+    this.#env = env
+    this.raft = raft
+    this.#log = log
+    this.limits = limits
+    this.#lastHeard = env.now()
+    this.#clusterTime.heard(parts.lastStamp)
+    this.#intake = new Intake({ raft, log, machine, transport, clusterTime: this.#clusterTime, limits, counters })
+    const applied = (answers: readonly Answer[]): void => this.#answered(answers)
+    const failed = (error: Error): void => this.#fail(error)
+    this.#applier = new Applier({ log, machine, limits, counters, applied, failed }, env.now())
+    transport.receive({
+      message: envelope => this.#received(envelope),
+      forwarded: (_from, request, answer) => this.#forwarded(request, answer),
+      greeted: (peer, { boot }) => this.#input({ kind: 'greeted', peer, boot }),
+      closed: (peer, hint) => this.#input(hint ? { kind: 'link-closed', peer } : { kind: 'unreachable', peer })
+    })
+  }
+
+  /** Begins: dials the members, and waits for a leader or becomes one. */
+  start(): void {
+    this.#parts.transport.connect(this.raft.status.membership.members)
+    this.#sweep()
+    this.#timeDue = true
+    this.#wake()
+  }
+
+  /** Last index that readers can see. */
+  get applied(): Index {
+    return this.#applier.applied
+  }
+
+  /** Cluster time as this node knows it, milliseconds. */
+  get clusterTime(): number {
+    return this.#clusterTime.time
+  }
+
+  /** Milliseconds since this node last knew itself in touch with a leader; 0 on a leader. */
+  get ageMs(): number {
+    return this.raft.status.role === 'leader' ? 0 : this.#env.now() - this.#lastHeard
+  }
+
+  /** Bytes of requests that are not answered yet. */
+  get pendingBytes(): number {
+    return this.#intake.bytes
+  }
+
+  get waitingReads(): number {
+    return this.#reads.count
+  }
+
+  /** Takes a draft record in (`record/record.ts`). `done` comes once. */
+  write(draft: Uint8Array, done: WriteDone): void {
+    if (this.#over) {
+      done(refusal('STOPPED', 'not-applied', 'the node has stopped'))
+      return
+    }
+    this.#intake.take(draft, false, this.#env.now(), done)
+    this.#wake()
+  }
+
+  /** Answers without error when the machine may be asked. */
+  read(terms: ReadTerms, done: Done): void {
+    if (this.#over) {
+      done(stopped)
+      return
+    }
+    const { limits, counters } = this
+    if (this.#reads.count >= limits.readsMax) {
+      counters.refusedOverload++
+      done(new StrettoError('OVERLOADED', 'too many reads wait here', { retryAfterMs: 50 }))
+      return
+    }
+    counters.reads++
+    const { leastIndex, enough } = terms
+    const patienceMs =
+      terms.patienceMs === 0 ? limits.patienceMsDefault : Math.min(terms.patienceMs, limits.patienceMsMax)
+    const read = { deadline: this.#env.now() + patienceMs, leastIndex, enough, done }
+    if (terms.point === 'linearizable') this.#reads.ask(read)
+    else this.#reads.await(read)
+    this.#wake()
+  }
+
+  /** Hands leadership to another voter, or to the one furthest ahead. */
+  transfer(to: MemberKey | null): void {
+    this.#input({ kind: 'transfer', to })
+  }
+
+  /** Ends this life: callers are answered, nothing is sent or written any more. The parts are the owner's to close. */
+  stop(): void {
+    this.#end(refusal('STOPPED', 'unknown', 'the node has stopped'))
+  }
+
+  #forwarded(draft: Uint8Array, answer: (bytes: Uint8Array) => void): void {
+    if (this.#over) return
+    this.#intake.take(draft, true, this.#env.now(), result => answer(this.#parts.encode(result, draft)))
+    this.#wake()
+  }
+
+  #received(envelope: Envelope): void {
+    if (envelope.message.kind === 'append' && envelope.term >= this.raft.status.term) {
+      this.#clusterTime.heard(envelope.message.time)
+      this.#lastHeard = this.#env.now()
+    }
+    this.#input({ kind: 'receive', envelope })
+  }
+
+  #input(input: Input): void {
+    if (this.#over) return
+    this.#inbox.push(input)
+    this.#wake()
+  }
+
+  #wake(): void {
+    if (this.#turnAsked || this.#over) return
+    this.#turnAsked = true
+    this.#env.soon(() => {
+      this.#turnAsked = false
+      if (this.#over) return
+      try {
+        this.#turn()
+      } catch (error) {
+        // A broken invariant ends this life of the node: it must not act on what it no longer understands.
+        this.#fail(error as Error)
+      }
+    })
+  }
+
+  #turn(): void {
+    const now = this.#env.now()
+    const { raft } = this
+    const { status } = raft
+    this.counters.turns++
+    const inputs = this.#inbox
+    this.#inbox = []
+    for (const input of inputs) raft.step(input, now)
+    if (this.#timeDue) {
+      this.#timeDue = false
+      raft.step({ kind: 'time' }, now)
+    }
+    this.#askReads(now)
+    if (status.role === 'leader') this.#lead(now)
+    const ready = raft.ready()
+    if (ready !== null) this.#act(ready)
+    if (status.role === 'leader') this.#replicate(now)
+    else if (status.leader !== null && this.#intake.heldCount > 0) this.#intake.forward(status.leader, now)
+    this.#applier.advance(status.commit, status.durable, now)
+    this.#arm(now)
+  }
+
+  /** Reads of this turn share one ticket; without a leader they wait here. */
+  #askReads(now: number): void {
+    if (this.raft.status.leader === null) return
+    const ticket = this.#reads.ticket()
+    if (ticket === null) return
+    this.counters.readRounds++
+    this.raft.step({ kind: 'read', ticket }, now)
+  }
+
+  #lead(now: number): void {
+    if (!this.#led) this.#clusterTime.lead(now, this.#parts.machine.time)
+    this.#led = true
+    this.#intake.propose(now)
+    if (this.#intake.heldCount > 0 && this.raft.status.accepts) this.#wake()
+  }
+
+  #act(ready: Ready): void {
+    if (ready.changed) this.#roleChanged()
+    if (ready.persist !== null) this.#persist(ready.persist)
+    for (const envelope of ready.send) this.#parts.transport.send(envelope)
+    for (const { ticket, index } of ready.reads) this.#reads.granted(ticket, index)
+    for (const { ticket } of ready.refused) this.#reads.again(ticket)
+    if (ready.reads.length > 0) this.#reads.release(this.applied)
+    if (ready.changed) this.#parts.changed()
+  }
+
+  #persist(persist: Persist): void {
+    const begun = this.#env.now()
+    const last = persist.blocks.at(-1)
+    if (last !== undefined) this.#clusterTime.heard(readU64(last.bytes, blockHeaderBytes + recordAt.time))
+    this.#log.write(persist, error => {
+      if (this.#over) return
+      if (error !== null) {
+        this.#fail(error)
+        return
+      }
+      this.counters.logWrites++
+      this.counters.logWriteMs += this.#env.now() - begun
+      this.#input({ kind: 'persisted', mark: persist.mark })
+    })
+  }
+
+  #roleChanged(): void {
+    const { status } = this.raft
+    const { counters } = this
+    counters.leaderChanges++
+    if (status.role === 'leader' && !this.#led) counters.elections++
+    if (status.role !== 'leader' && this.#led) {
+      this.#led = false
+      this.#clusterTime.follow()
+      this.#replicators.clear()
+      this.#intake.leadershipLost()
+    }
+    this.#parts.transport.connect(status.membership.members)
+  }
+
+  #replicate(now: number): void {
+    const { raft, limits, counters } = this
+    for (const peer of raft.status.peers) {
+      let replicator = this.#replicators.get(peer)
+      if (replicator === undefined) {
+        const send = (envelope: Envelope): boolean => this.#parts.transport.send(envelope)
+        const parts = {
+          raft,
+          log: this.#log,
+          clusterTime: this.#clusterTime,
+          limits,
+          counters,
+          send,
+          wake: () => this.#wake()
+        }
+        replicator = new Replicator(peer, parts)
+        this.#replicators.set(peer, replicator)
+      }
+      if (!replicator.feed(now)) raft.step({ kind: 'unreachable', peer }, now)
+    }
+  }
+
+  #answered(answers: readonly Answer[]): void {
+    this.#intake.answered(answers)
+    this.#reads.release(this.applied)
+    this.#wake()
+  }
+
+  /**
+   * Sets the timer for the core; one that is early is kept, and asks again. A timer that fires lets the input that waits
+   * in first: a late one may only mean that this process was held up, and that the heartbeats stand at its door.
+   */
+  #arm(now: number): void {
+    const at = this.raft.wakeAt()
+    if (at >= this.#wakeAt) return
+    this.#timer?.()
+    this.#wakeAt = at
+    this.#timer = this.#env.after(Math.max(0, at - now), () => {
+      this.#timer = null
+      this.#wakeAt = Number.POSITIVE_INFINITY
+      if (this.#env.now() - at > stallMs) this.counters.stalls++
+      this.#env.soon(() =>
+        this.#env.soon(() => {
+          this.#timeDue = true
+          this.#wake()
+        })
+      )
+    })
+  }
+
+  /** Looks at deadlines and at the age of the state on disk, a few times a second. */
+  #sweep(): void {
+    this.#sweeper = this.#env.after(this.limits.sweepMs, () => {
+      if (this.#over) return
+      const now = this.#env.now()
+      this.#intake.expire(now)
+      this.counters.refusedLate += this.#reads.expire(now)
+      this.#applier.advance(this.raft.status.commit, this.raft.status.durable, now)
+      this.#sweep()
+    })
+  }
+
+  #fail(error: Error): void {
+    if (this.#over) return
+    this.#end(refusal('UNAVAILABLE', 'unknown', 'the node failed before the request was answered', 0))
+    this.#parts.failed(error)
+  }
+
+  #end(reason: Refusal): void {
+    if (this.#over) return
+    this.#over = true
+    this.#timer?.()
+    this.#sweeper?.()
+    this.#applier.stop()
+    this.#inbox = []
+    this.#intake.end(reason)
+    this.#reads.refuseAll(stopped)
+  }
+}
+
+const stopped = new StrettoError('STOPPED', 'the node has stopped')
+/** A timer later than this is counted as a stall of the event loop. */
+const stallMs = 100

@@ -1,0 +1,109 @@
+// Reads that wait: first for a read index, then until the state has reached it.
+import type { Done } from '../base/env.ts'
+import { StrettoError } from '../base/errors.ts'
+import type { Index } from '../raft/types.ts'
+
+export interface WaitingRead {
+  /** In milliseconds of the node's clock. */
+  readonly deadline: number
+  /** The state must have reached this index, whatever the read index says. */
+  readonly leastIndex: Index
+  /** A further condition on the state, looked at again after each apply; null for none. */
+  readonly enough: (() => boolean) | null
+  readonly done: Done
+}
+
+export class Reads {
+  /** Asked for in this turn: they share the next ticket. */
+  #fresh: WaitingRead[] = []
+  #ticket = 0
+  readonly #asked = new Map<number, WaitingRead[]>()
+  /** Those that know their index, and it. */
+  #ready: { readonly index: Index; readonly read: WaitingRead }[] = []
+  #count = 0
+
+  get count(): number {
+    return this.#count
+  }
+
+  ask(read: WaitingRead): void {
+    this.#count++
+    this.#fresh.push(read)
+  }
+
+  /** Waits for nothing but the state. */
+  await(read: WaitingRead): void {
+    this.#count++
+    this.#ready.push({ index: read.leastIndex, read })
+  }
+
+  /** A ticket for all reads asked for since the last call; null when there are none. */
+  ticket(): number | null {
+    if (this.#fresh.length === 0) return null
+    const ticket = ++this.#ticket
+    this.#asked.set(ticket, this.#fresh)
+    this.#fresh = []
+    return ticket
+  }
+
+  /** The reads of this ticket may be served once `index` is applied. */
+  granted(ticket: number, index: Index): void {
+    const reads = this.#asked.get(ticket)
+    if (reads === undefined) return
+    this.#asked.delete(ticket)
+    for (const read of reads) this.#ready.push({ index: Math.max(index, read.leastIndex), read })
+  }
+
+  /** They cannot be answered by this leader: they are asked for again. */
+  again(ticket: number): void {
+    const reads = this.#asked.get(ticket)
+    if (reads === undefined) return
+    this.#asked.delete(ticket)
+    for (const read of reads) this.#fresh.push(read)
+  }
+
+  /** Answers what the state has reached. */
+  release(applied: Index): void {
+    if (this.#ready.length === 0) return
+    const served: WaitingRead[] = []
+    this.#ready = this.#ready.filter(({ index, read }) => {
+      if (index > applied || (read.enough !== null && !read.enough())) return true
+      served.push(read)
+      return false
+    })
+    this.#count -= served.length
+    for (const read of served) read.done(null)
+  }
+
+  /** Answers those whose time is over. Returns how many. */
+  expire(now: number): number {
+    const late: WaitingRead[] = []
+    const keep = (read: WaitingRead): boolean => {
+      if (read.deadline > now) return true
+      late.push(read)
+      return false
+    }
+    this.#fresh = this.#fresh.filter(keep)
+    this.#ready = this.#ready.filter(({ read }) => keep(read))
+    for (const [ticket, reads] of this.#asked) {
+      const kept = reads.filter(keep)
+      if (kept.length === 0) this.#asked.delete(ticket)
+      else if (kept.length < reads.length) this.#asked.set(ticket, kept)
+    }
+    this.#fail(late, new StrettoError('TIMED_OUT', 'no leader confirmed the read before its time was over'))
+    return late.length
+  }
+
+  refuseAll(error: StrettoError): void {
+    const all = [...this.#fresh, ...this.#ready.map(({ read }) => read), ...[...this.#asked.values()].flat()]
+    this.#fresh = []
+    this.#ready = []
+    this.#asked.clear()
+    this.#fail(all, error)
+  }
+
+  #fail(reads: readonly WaitingRead[], error: StrettoError): void {
+    this.#count -= reads.length
+    for (const read of reads) read.done(error)
+  }
+}

@@ -1,0 +1,129 @@
+// One peer, seen by a leader that feeds it: blocks from the log, paced by the bytes that are on their way.
+
+import type { Log } from '../log/log.ts'
+import type { ClusterTime } from '../machine/cluster-time.ts'
+import type { Raft } from '../raft/doors.ts'
+import type { Envelope } from '../raft/message.ts'
+import { type Block, type Index, lastOf, type MemberKey, type Term } from '../raft/types.ts'
+import type { Counters } from './counters.ts'
+import type { NodeLimits } from './limits.ts'
+
+export interface ReplicatorParts {
+  readonly raft: Raft
+  readonly log: Log
+  readonly clusterTime: ClusterTime
+  readonly limits: NodeLimits
+  readonly counters: Counters
+  readonly send: (envelope: Envelope) => boolean
+  /** Asks the node for another turn. */
+  readonly wake: () => void
+}
+
+/** What a cold read was asked under: when either has changed, its result is thrown away. */
+interface ColdRead {
+  readonly term: Term
+  readonly cuts: number
+  readonly from: Index
+  blocks: readonly Block[] | null
+}
+
+export class Replicator {
+  readonly peer: MemberKey
+  readonly #parts: ReplicatorParts
+  /** Last index and bytes of each append that is not yet acknowledged, oldest first. */
+  #inFlight: { readonly last: Index; readonly bytes: number }[] = []
+  #inFlightBytes = 0
+  #cold: ColdRead | null = null
+
+  constructor(peer: MemberKey, parts: ReplicatorParts) {
+    this.peer = peer
+    this.#parts = parts
+  }
+
+  get inFlightBytes(): number {
+    return this.#inFlightBytes
+  }
+
+  /** Sends what is due; false when the peer's link did not take it. */
+  feed(now: number): boolean {
+    const { raft, limits, clusterTime } = this.#parts
+    this.#acknowledge()
+    for (;;) {
+      const due = raft.due(this.peer, now)
+      if (due === null) return true
+      const room = limits.inFlightBytesMax - this.#inFlightBytes
+      const blocks = due.entries && room > 0 ? this.#blocksFrom(due.next) : none
+      if (blocks.length === 0 && !due.must) return true
+      if (!this.#send(raft.append(this.peer, blocks, now, clusterTime.time), blocks)) return false
+      if (blocks.length === 0) return true
+    }
+  }
+
+  #send(envelope: Envelope, blocks: readonly Block[]): boolean {
+    const { counters } = this.#parts
+    if (!this.#parts.send(envelope)) {
+      counters.appendsDropped++
+      return false
+    }
+    counters.appendsSent++
+    const last = blocks.at(-1)
+    if (last === undefined) return true
+    let bytes = 0
+    for (const block of blocks) bytes += block.bytes.length
+    counters.appendBytesSent += bytes
+    this.#inFlight.push({ last: lastOf(last), bytes })
+    this.#inFlightBytes += bytes
+    return true
+  }
+
+  /** Forgets what has been acknowledged; all of it once the core probes again, because then it may be lost. */
+  #acknowledge(): void {
+    const { raft } = this.#parts
+    if (raft.status.mode(this.peer) !== 'replicate') {
+      this.#inFlight = []
+      this.#inFlightBytes = 0
+      return
+    }
+    const match = raft.status.match(this.peer)
+    let acknowledged = 0
+    for (const append of this.#inFlight) {
+      if (append.last > match) break
+      this.#inFlightBytes -= append.bytes
+      acknowledged++
+    }
+    if (acknowledged > 0) this.#inFlight.splice(0, acknowledged)
+  }
+
+  /** Blocks from memory; else those that a cold read has brought, or none yet while one is under way. */
+  #blocksFrom(next: Index): readonly Block[] {
+    const { log, limits, raft } = this.#parts
+    const hot = log.hot(next, limits.appendBytesMax)
+    if (hot !== null) return hot
+    const cold = this.#cold
+    if (cold === null || cold.term !== raft.status.term || cold.cuts !== log.cuts || cold.from !== next) {
+      this.#readCold(next)
+      return none
+    }
+    if (cold.blocks === null) return none
+    this.#cold = null
+    return cold.blocks
+  }
+
+  #readCold(from: Index): void {
+    const { log, limits, raft, counters } = this.#parts
+    const read: ColdRead = { term: raft.status.term, cuts: log.cuts, from, blocks: null }
+    this.#cold = read
+    counters.coldReads++
+    log.cold(from, limits.appendBytesMax, (error, blocks) => {
+      if (this.#cold !== read) return
+      if (error !== null || blocks === null || blocks.length === 0) {
+        this.#cold = null
+        return
+      }
+      read.blocks = blocks
+      this.#parts.wake()
+    })
+  }
+}
+
+const none: readonly Block[] = []
