@@ -16,10 +16,18 @@ export interface Log {
    * under way are merged into one sync. The first block must continue the CRC chain, else the error is CORRUPT.
    */
   write(persist: Persist, done: Done): void
+  /**
+   * Moves the beginning of the log up to `base`, whose state is durable already, in order with the writes. Where the log
+   * holds that record, what follows it stays (compaction); else the whole log gives way (an installed snapshot), and
+   * `cuts` rises. The bytes below are freed at leisure.
+   */
+  rebase(base: Base, done: Done): void
   /** Whole blocks from the one that holds `from`, until `bytesMax` is reached (always one); null when no longer in memory. */
   hot(from: Index, bytesMax: number): readonly Block[] | null
   /** The same from disk, verified; null when compacted away or cut meanwhile. Answers later, never inside the call. */
   cold(from: Index, bytesMax: number, done: Done<readonly Block[] | null>): void
+  /** Where the log begins, as written, durable or not. */
+  readonly base: Base
   /** The end of the log as written, durable or not. */
   readonly tail: ChainedId
   /** Rises whenever a suffix is cut: what was read before is then in doubt. */
