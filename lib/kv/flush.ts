@@ -1,0 +1,115 @@
+// Makes a frozen generation durable: one synced batch, built over several turns while commands go on being applied.
+import type { Done, Env } from '../base/env.ts'
+import type { Generation } from './generation.ts'
+import { placeNumbers, placeOf } from './places.ts'
+import type { RowCache } from './row-cache.ts'
+import {
+  effectsKey,
+  entryKey,
+  generationKey,
+  type Head,
+  headKey,
+  historyKey,
+  writeEntry,
+  writeHead,
+  writePacked
+} from './rows.ts'
+import { levelFault, type StateLevel, settle } from './state-level.ts'
+import type { Version } from './version.ts'
+
+const turnMs = 2
+/** Between two looks at the clock: about a tenth of a millisecond. */
+const versionsPerLook = 32
+/** Versions named in one history row. */
+const placesMax = 1000
+
+const noPlace: readonly number[] = []
+
+export interface FlushParts {
+  readonly level: StateLevel
+  readonly env: Env
+  readonly cache: RowCache
+  /** Why to give up, asked before each turn of building; null to go on. */
+  readonly ended: () => Error | null
+}
+
+/** One atomic durable step from the state before `generation` to the state at `head`. */
+export class Flush {
+  readonly #parts: FlushParts
+  readonly #generation: Generation
+  readonly #head: Head
+  readonly #done: Done
+  readonly #versions: Iterator<Version>
+  readonly #batch
+
+  constructor(parts: FlushParts, generation: Generation, head: Head, done: Done) {
+    this.#parts = parts
+    this.#generation = generation
+    this.#head = head
+    this.#done = done
+    this.#versions = generation.versions.values()
+    this.#batch = parts.level.batch()
+  }
+
+  start(): void {
+    this.#parts.env.soon(() => this.#turn())
+  }
+
+  #turn(): void {
+    const { env, ended } = this.#parts
+    const reason = ended()
+    if (reason !== null) return this.#done(reason)
+    const start = env.now()
+    do {
+      for (let number = 0; number < versionsPerLook; number++) {
+        const next = this.#versions.next()
+        if (next.done === true) return this.#write()
+        this.#add(next.value)
+      }
+    } while (env.now() - start < turnMs)
+    env.soon(() => this.#turn())
+  }
+
+  #add(version: Version): void {
+    const rowKey = entryKey(version.key)
+    if (version.deleted) this.#batch.del(rowKey)
+    else this.#batch.put(rowKey, writeEntry(rowKey, version))
+    this.#addHistory(version)
+    this.#parts.cache.put(version)
+  }
+
+  #addHistory(version: Version): void {
+    let last = version.place
+    let own = version.deleted ? placeOf(version) : noPlace
+    version.place = 0
+    while (last !== 0 || own.length > 0) {
+      const { numbers, before } = this.#generation.places.upTo(last, placesMax)
+      numbers.push(...own)
+      const rowKey = historyKey(version.key, numbers[numbers.length - placeNumbers]!)
+      this.#batch.put(rowKey, writePacked(rowKey, numbers))
+      own = noPlace
+      last = before
+    }
+  }
+
+  #write(): void {
+    const { versions, effects } = this.#generation
+    for (const { index, revisionBefore, each } of effects) {
+      const rowKey = effectsKey(index)
+      this.#batch.put(rowKey, writePacked(rowKey, [revisionBefore, each]))
+    }
+    const { revision, applied } = this.#head
+    if (versions.size > 0) {
+      const rowKey = generationKey(revision)
+      this.#batch.put(rowKey, writePacked(rowKey, [applied.index, applied.term]))
+    }
+    this.#batch.put(headKey, writeHead(this.#head))
+    // abstract-level names the option of LevelDB nowhere in its own types.
+    const options: { readonly sync: boolean } = { sync: true }
+    settle(
+      this.#batch.write(options),
+      () => this.#done(null),
+      error => this.#done(levelFault('written', error))
+    )
+  }
+}

@@ -1,0 +1,65 @@
+// What has changed since the last flush: the newest version of each changed key, and effects that the log does not tell.
+import type { Block, Index } from '../raft/types.ts'
+import { OrderedKeys } from './ordered-keys.ts'
+import { Places } from './places.ts'
+import type { Version } from './version.ts'
+
+/** What a command did: 0 nothing, 1 what it says, else the value it stored. */
+export type Effect = 0 | 1 | Uint8Array
+
+export interface Effects {
+  readonly index: Index
+  readonly revisionBefore: number
+  readonly each: readonly Effect[]
+}
+
+/** By measurement, what a version with its place in the maps takes beside its key and value. */
+const versionBytes = 300
+const effectBytes = 24
+
+/** Written to while it is the table's active one; never again once it is frozen. */
+export class Generation {
+  /** From 1, each generation of a table its own. */
+  readonly number: number
+  readonly versions = new Map<string, Version>()
+  readonly keys = new OrderedKeys()
+  readonly places = new Places()
+  readonly effects: Effects[] = []
+  #bytes = 0
+  #block: Block | null = null
+
+  constructor(number: number) {
+    this.number = number
+  }
+
+  /** Memory that it holds, by its own account: every block that it was fed from counts whole, since a place pins it. */
+  get bytes(): number {
+    return this.#bytes + this.places.bytes
+  }
+
+  /** The next versions lie in this block. */
+  pin(block: Block): void {
+    if (block === this.#block) return
+    this.#block = block
+    this.#bytes += block.bytes.length
+  }
+
+  /** Takes in the first version of a key. */
+  add(version: Version): void {
+    version.generation = this.number
+    this.versions.set(version.key, version)
+    this.keys.add(version.key)
+    this.#bytes += versionBytes + version.key.length
+  }
+
+  /** Puts another object in the place of the newest version of its key. */
+  replace(version: Version): void {
+    version.generation = this.number
+    this.versions.set(version.key, version)
+  }
+
+  addEffects(effects: Effects): void {
+    this.effects.push(effects)
+    this.#bytes += effectBytes * (2 + effects.each.length)
+  }
+}

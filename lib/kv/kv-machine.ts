@@ -1,0 +1,211 @@
+// The key-value machine: recent state in memory, all of it in LevelDB, flushed generation by generation.
+//
+// What is applied goes into the active generation of the memory table. A flush freezes it and writes it as one synced
+// batch with the sidecar and the applied id, so that a crash leaves exactly the state of the last flush; meanwhile the
+// next generation fills. What is not in memory is read before a batch is executed, never during it.
+import { assert } from '../base/assert.ts'
+import type { Done, Env } from '../base/env.ts'
+import { StrettoError } from '../base/errors.ts'
+import type { Batch, Outcomes, Source, StateMachine } from '../machine/machine.ts'
+import { type LogId, logOrigin } from '../raft/types.ts'
+import { readCommands, readScan } from '../wire/kv.ts'
+import { ApplyCall } from './apply.ts'
+import { asFault } from './fault.ts'
+import { Flush } from './flush.ts'
+import { Later } from './later.ts'
+import { MemoryTable } from './memory-table.ts'
+import { checkRevision, compacted, Query } from './query.ts'
+import { RowReader } from './row-reader.ts'
+import { type Head, headKey, readHead } from './rows.ts'
+import { OpenScan, RefusedScan } from './scan.ts'
+import { levelFault, type StateLevel, settle } from './state-level.ts'
+
+export interface KvOptions {
+  /** While a flush is under way and as much again has been applied, `apply` waits for its end. */
+  readonly tableBytesMax: number
+  /** Entries that are on disk too, kept in memory to be found without reading. */
+  readonly cleanCacheBytesMax: number
+}
+
+export const kvDefaults: KvOptions = { tableBytesMax: 33_554_432, cleanCacheBytesMax: 67_108_864 }
+
+type Opened = { readonly durable: LogId; readonly sidecar: Uint8Array | null }
+
+export class KvMachine implements StateMachine {
+  readonly #level: StateLevel
+  readonly #env: Env
+  readonly #options: KvOptions
+  readonly #later: Later
+  readonly #table: MemoryTable
+  readonly #reader: RowReader
+  #applying = false
+  #flushing = false
+  /** An apply that waits until the flush under way has made room. */
+  #held: (() => void) | null = null
+  /** Why nothing is served any more. */
+  #ended: Error | null = null
+
+  /** `level` need not be open, and is closed by `close`. */
+  constructor(level: StateLevel, env: Env, options: KvOptions = kvDefaults) {
+    this.#level = level
+    this.#env = env
+    this.#options = options
+    this.#later = new Later(env)
+    this.#table = new MemoryTable(options.cleanCacheBytesMax)
+    this.#reader = new RowReader(level)
+  }
+
+  /** CORRUPT where what is on disk is damaged, BAD_REQUEST where a newer version has written it. */
+  open(done: Done<Opened>): void {
+    const failed = (error: Error) => done(levelFault('opened', error), nothing)
+    const read = (row: Uint8Array | undefined) => {
+      let opened = nothing
+      try {
+        if (row !== undefined) opened = this.#take(readHead(row))
+      } catch (error) {
+        return done(asFault(error), nothing)
+      }
+      done(null, opened)
+    }
+    settle(this.#level.open(), () => settle(this.#level.get(headKey), read, failed), failed)
+  }
+
+  check(commands: Uint8Array, count: number): string | null {
+    try {
+      readCommands(commands, count)
+      return null
+    } catch (error) {
+      return asFault(error).message
+    }
+  }
+
+  apply(batches: readonly Batch[], done: Done<readonly Outcomes[]>): void {
+    assert(!this.#applying, 'one apply at a time')
+    this.#applying = true
+    if (this.#flushing && this.#table.active.bytes >= this.#options.tableBytesMax) {
+      this.#held = () => this.#apply(batches, [], done)
+      return
+    }
+    this.#apply(batches, [], done)
+  }
+
+  query(request: Uint8Array, done: Done<Uint8Array>): void {
+    let query: Query
+    try {
+      query = new Query(this.#parts, request, done)
+    } catch (error) {
+      const fault = asFault(error)
+      return this.#later.call(() => done(fault, new Uint8Array(0)))
+    }
+    this.#later.call(() => {
+      if (this.#ended !== null) done(this.#ended, new Uint8Array(0))
+      else query.run()
+    })
+  }
+
+  scan(request: Uint8Array): Source {
+    try {
+      if (this.#ended !== null) return new RefusedScan(this.#later, this.#ended)
+      const scan = readScan(request)
+      checkRevision(this.#table, scan.atRevision)
+      if (scan.atRevision !== 0 && scan.atRevision !== this.#table.revision) throw compacted(this.#table)
+      return new OpenScan(this.#parts, scan)
+    } catch (error) {
+      return new RefusedScan(this.#later, asFault(error))
+    }
+  }
+
+  flush(upTo: LogId, sidecar: Uint8Array, done: Done): void {
+    assert(!this.#flushing, 'one flush at a time')
+    this.#flushing = true
+    const generation = this.#table.freeze()
+    const head = { revision: this.#table.revision, compacted: 0, applied: upTo, sidecar }
+    const parts = { level: this.#level, env: this.#env, cache: this.#table.cache, ended: () => this.#ended }
+    const flush = new Flush(parts, generation, head, error => {
+      this.#flushing = false
+      if (error === null) this.#table.flushed()
+      else this.#end(error)
+      this.#resume()
+      done(error)
+    })
+    flush.start()
+  }
+
+  get unflushedBytes(): number {
+    return this.#table.unflushedBytes
+  }
+
+  /** Revision of the store. */
+  get revision(): number {
+    return this.#table.revision
+  }
+
+  /** Bytes of the clean cache, by its own account. */
+  get cacheBytes(): number {
+    return this.#table.cache.bytes
+  }
+
+  /** Scans and counts that are open. */
+  get openScans(): number {
+    return this.#table.viewCount
+  }
+
+  /** Versions with older ones behind them, which open scans still need. */
+  get keptVersions(): number {
+    return this.#table.keptCount
+  }
+
+  close(done: Done): void {
+    this.#end(new StrettoError('STOPPED', 'the key-value machine is closed', { fate: 'unknown' }))
+    this.#resume()
+    settle(
+      this.#level.close(),
+      () => done(null),
+      error => done(levelFault('closed', error))
+    )
+  }
+
+  get #parts() {
+    return { level: this.#level, env: this.#env, later: this.#later, table: this.#table, reader: this.#reader }
+  }
+
+  /** `before` are the outcomes of earlier records of the same call. */
+  #apply(batches: readonly Batch[], before: readonly Outcomes[], done: Done<readonly Outcomes[]>): void {
+    const call = new ApplyCall(this.#table, this.#reader, batches)
+    const execute = () => {
+      if (this.#ended !== null) return this.#answer(this.#ended, [], done)
+      const outcomes = call.execute()
+      const all = before.length === 0 ? outcomes : [...before, ...outcomes]
+      if (outcomes.length < batches.length) this.#apply(batches.slice(outcomes.length), all, done)
+      else this.#answer(null, all, done)
+    }
+    if (call.ready) return this.#later.call(execute)
+    call.load(error => {
+      if (error !== null) this.#end(error)
+      execute()
+    })
+  }
+
+  #answer(error: Error | null, outcomes: readonly Outcomes[], done: Done<readonly Outcomes[]>): void {
+    this.#applying = false
+    done(error, outcomes)
+  }
+
+  #resume(): void {
+    const held = this.#held
+    this.#held = null
+    if (held !== null) this.#later.call(held)
+  }
+
+  #take(head: Head): Opened {
+    this.#table.revision = head.revision
+    return { durable: head.applied, sidecar: head.sidecar }
+  }
+
+  /** The first reason stays: the state on disk may lack what memory has, or is damaged. */
+  #end(reason: Error): void {
+    this.#ended ??= reason
+  }
+}
+
+const nothing: Opened = { durable: logOrigin, sidecar: null }

@@ -1,0 +1,105 @@
+// The state in memory: what is not yet flushed, what is being flushed, and what is kept of the rest.
+import { assert } from '../base/assert.ts'
+import type { Index } from '../raft/types.ts'
+import { Generation } from './generation.ts'
+import { RowCache } from './row-cache.ts'
+import { Version } from './version.ts'
+import { type View, Views } from './views.ts'
+
+export class MemoryTable {
+  /** Revision of the store: 1 when empty, one more with each command that changes something. */
+  revision = 1
+  readonly cache: RowCache
+  readonly #views = new Views()
+  #active = new Generation(1)
+  #frozen: Generation | null = null
+  #flushes = 0
+
+  constructor(cacheBytesMax: number) {
+    this.cache = new RowCache(cacheBytesMax)
+  }
+
+  get active(): Generation {
+    return this.#active
+  }
+
+  /** Bytes that only memory holds. */
+  get unflushedBytes(): number {
+    return this.#active.bytes + (this.#frozen?.bytes ?? 0)
+  }
+
+  /** Counts the flushes that have ended: a row read from disk while it rose may be older than the state. */
+  get flushes(): number {
+    return this.#flushes
+  }
+
+  get viewCount(): number {
+    return this.#views.count
+  }
+
+  /** Number of versions with older ones behind them, kept for views. */
+  get keptCount(): number {
+    return this.#views.keptCount
+  }
+
+  /** The newest version of a key, which may be a deletion; undefined: only the disk knows. */
+  find(key: string): Version | undefined {
+    return this.#active.versions.get(key) ?? this.#frozen?.versions.get(key) ?? this.cache.get(key)
+  }
+
+  /**
+   * The version that is now the newest of its key, to be filled in: at first a deletion. `previous` is the one so far,
+   * null where there was none; what it says is gone when it is the same object.
+   */
+  write(key: string, previous: Version | null, index: Index, command: number): Version {
+    const active = this.#active
+    const revision = ++this.revision
+    if (previous === null || previous.generation !== active.number) {
+      const version = new Version(key, revision, index, command)
+      // A deletion outside the active generation is in the history already.
+      if (previous !== null && !previous.deleted) version.place = active.places.add(previous, 0)
+      if (previous !== null) previous.newest = false
+      active.add(version)
+      return version
+    }
+    const place = active.places.add(previous, previous.place)
+    let version = previous
+    if (this.#views.count === 0 && previous.older === null) {
+      version.overwrite(revision, index, command)
+    } else {
+      version = new Version(key, revision, index, command)
+      previous.newest = false
+      active.replace(version)
+      this.#views.replace(version, previous)
+    }
+    version.place = place
+    return version
+  }
+
+  /** The active generation, now never to change again; a new one takes its place. */
+  freeze(): Generation {
+    assert(this.#frozen === null, 'one generation is flushed at a time')
+    this.#frozen = this.#active
+    this.#active = new Generation(this.#frozen.number + 1)
+    return this.#frozen
+  }
+
+  /** The frozen generation is on disk, and its versions have moved to the cache. */
+  flushed(): void {
+    assert(this.#frozen !== null, 'a flush ends that has begun')
+    this.#frozen = null
+    this.#flushes++
+  }
+
+  /** The present state, to be read while it goes on changing; `closeView` lets it go. */
+  openView(): View {
+    const generations = this.#frozen === null ? [this.#active] : [this.#active, this.#frozen]
+    const view = { revision: this.revision, generations }
+    this.#views.open(view)
+    return view
+  }
+
+  closeView(view: View): void {
+    this.#views.close(view)
+  }
+}

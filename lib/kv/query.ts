@@ -1,0 +1,169 @@
+// A question: several gets and counts, all answered from one revision.
+import type { Done } from '../base/env.ts'
+import { StrettoError } from '../base/errors.ts'
+import { type Packed, pack } from '../record/pack.ts'
+import { type Request, readRequests } from '../wire/kv.ts'
+import { Cursor } from './cursor.ts'
+import { asFault } from './fault.ts'
+import type { MemoryTable } from './memory-table.ts'
+import type { RowReader } from './row-reader.ts'
+import type { ScanParts } from './scan.ts'
+import { keyText, packVersion, type Version } from './version.ts'
+import type { View } from './views.ts'
+
+/** The values of one answer; a larger one has to be asked for in parts. */
+export const answerBytesMax = 8_388_608
+/** Counts in one question: each holds an iterator of LevelDB until it is its turn. */
+export const countsMax = 64
+const countedAtOnce = 1000
+
+export interface QueryParts extends ScanParts {
+  readonly reader: RowReader
+}
+
+export class Query {
+  readonly #parts: QueryParts
+  readonly #requests: readonly Request[]
+  /** For each request the key it gets, null for a count. */
+  readonly #keys: readonly (string | null)[]
+  readonly #done: Done<Uint8Array>
+  #loaded = new Map<string, Version | null>()
+
+  /** @throws StrettoError BAD_REQUEST or TOO_LARGE where `request` is no question that can be answered */
+  constructor(parts: QueryParts, request: Uint8Array, done: Done<Uint8Array>) {
+    this.#parts = parts
+    this.#requests = readRequests(request)
+    this.#keys = this.#requests.map(each => (each.op === 'get' ? keyText(each.key) : null))
+    this.#done = done
+    let counts = 0
+    for (const each of this.#requests) if (each.op === 'count') counts++
+    if (counts > countsMax) throw new StrettoError('TOO_LARGE', `more than ${countsMax} counts in one question`)
+  }
+
+  run(): void {
+    const missing = this.#missing()
+    if (missing.length === 0) this.#answer()
+    else this.#load(missing)
+  }
+
+  #missing(): string[] {
+    const { table } = this.#parts
+    const missing = new Set<string>()
+    for (const key of this.#keys) {
+      if (key !== null && table.find(key) === undefined && !this.#loaded.has(key)) missing.add(key)
+    }
+    return [...missing]
+  }
+
+  #load(keys: readonly string[]): void {
+    const { table, reader } = this.#parts
+    const flushes = table.flushes
+    let bytes = 0
+    const take = (at: number, version: Version | null) => {
+      bytes += version?.length ?? 0
+      this.#loaded.set(keys[at]!, version)
+      return bytes <= answerBytesMax
+    }
+    reader.read(keys, take, error => {
+      if (error !== null) return this.#done(error, new Uint8Array(0))
+      if (bytes > answerBytesMax) return this.#done(tooLarge(), new Uint8Array(0))
+      if (table.flushes === flushes) {
+        for (const version of this.#loaded.values()) {
+          if (version !== null && table.find(version.key) === undefined) table.cache.put(version)
+        }
+      } else {
+        // What a flush has written meanwhile may have left memory again, and the rows would be older than it.
+        this.#loaded = new Map()
+      }
+      this.run()
+    })
+  }
+
+  /** Everything is in memory: takes it all in one go, then counts over a view of the same revision. */
+  #answer(): void {
+    const { table } = this.#parts
+    const answer: Packed[] = [table.revision]
+    let bytes = 0
+    try {
+      for (let number = 0; number < this.#requests.length; number++) {
+        const request = this.#requests[number]!
+        const version = request.op === 'get' ? this.#versionAt(this.#keys[number]!, request.atRevision) : null
+        bytes += version?.length ?? 0
+        if (bytes > answerBytesMax) throw tooLarge()
+        answer.push(request.op === 'get' ? packVersion(version, request.key) : 0)
+      }
+    } catch (error) {
+      return this.#done(asFault(error), new Uint8Array(0))
+    }
+    if (this.#keys.includes(null)) this.#count(answer)
+    else this.#done(null, pack(answer))
+  }
+
+  #versionAt(key: string, atRevision: number): Version | null {
+    const { table } = this.#parts
+    const version = table.find(key) ?? this.#loaded.get(key) ?? null
+    checkRevision(table, atRevision)
+    if (atRevision === 0 || atRevision === table.revision) return version
+    // Nothing is newer than the newest version, so that it is also what stood at any revision from its own on.
+    if (version !== null && version.modRevision <= atRevision) return version
+    throw compacted(table)
+  }
+
+  #count(answer: Packed[]): void {
+    const { level, env, table } = this.#parts
+    const view = table.openView()
+    const cursors: (Cursor | null)[] = this.#requests.map(request => {
+      if (request.op === 'get') return null
+      return new Cursor(level, env, view, { from: request.from, to: request.to, reverse: false, keysOnly: true })
+    })
+    this.#countNext(answer, cursors, view, 0)
+  }
+
+  #countNext(answer: Packed[], cursors: (Cursor | null)[], view: View, number: number): void {
+    let next = number
+    while (next < cursors.length && cursors[next] === null) next++
+    const cursor = cursors[next]
+    if (cursor === null || cursor === undefined) {
+      this.#parts.table.closeView(view)
+      return this.#done(null, pack(answer))
+    }
+    countAll(cursor, (error, count) => {
+      cursor.close()
+      cursors[next] = null
+      answer[1 + next] = count
+      if (error === null) return this.#countNext(answer, cursors, view, next + 1)
+      for (const other of cursors) other?.close()
+      this.#parts.table.closeView(view)
+      this.#done(error, new Uint8Array(0))
+    })
+  }
+}
+
+/** Refuses a revision that is not known yet. @throws StrettoError FUTURE_REVISION */
+export function checkRevision(table: MemoryTable, atRevision: number): void {
+  if (atRevision <= table.revision) return
+  throw new StrettoError('FUTURE_REVISION', `revision ${atRevision} is above the present one, ${table.revision}`)
+}
+
+export function compacted(table: MemoryTable): StrettoError {
+  const text = `older revisions are not kept: what stood there has changed, and only revision ${table.revision} can be read`
+  return new StrettoError('COMPACTED', text)
+}
+
+function countAll(cursor: Cursor, done: Done<number>): void {
+  let count = 0
+  const turn = (error: Error | null): void => {
+    if (error !== null) return done(error, 0)
+    for (;;) {
+      const found = cursor.take()
+      if (found === undefined) return cursor.fill(countedAtOnce, turn)
+      if (found === null) return done(null, count)
+      count++
+    }
+  }
+  turn(null)
+}
+
+function tooLarge(): StrettoError {
+  return new StrettoError('TOO_LARGE', `the answer would be above ${answerBytesMax} bytes: ask for fewer keys at once`)
+}

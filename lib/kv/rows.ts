@@ -1,0 +1,196 @@
+// The rows of the state database, format 1: every key and every value as bytes, numbers big-endian.
+//
+// Every key begins with  0 u16 group, 0 today · 2 u8 kind of row.
+// Every value ends with a u32 CRC-32 over the whole key of the row and the value up to there, checked at each read.
+//
+//   kind 0  head           one row, replaced by each flush; the whole flush is one atomic, synced batch
+//             value          0 u16 format (keeps its place in every later format, as the CRC at the end does)
+//                            2 u64 revision of the store · 10 u64 compaction revision, 0 before the first
+//                           18 u64 index and 26 u32 term of the last record contained · 30 u32 length of the sidecar
+//                           34 the sidecar
+//   kind 1  entry          key: 3 the key as it is. The newest version of a key that is there
+//             value          0 u8 zero · 1 u64 create revision · 9 u64 mod revision · 17 u64 version · 25 u64 lease id
+//                           33 u64 index of the record that brought it · 41 u16 number of the command in it · 43 the value
+//   kind 2  history        key: 3 the key with each byte 00 as 00 FF · 00 01 · u64 revision of the last version named in it
+//             value          msgpack: a flat array, six numbers a version, oldest first:
+//                            mod revision, create revision, version (0: deleted), lease id, index, number of the command.
+//                            Named are versions that are no longer the newest entry: those replaced since the last flush
+//                            of the key, and deletions. Their values stand in the log
+//   kind 3  effects        key: 3 u64 index of a record, only where it does not itself spell out what it did
+//             value          msgpack [revision before it, [effect, ...]], one for each command: 0 it changed nothing,
+//                            1 it did what it says, bytes: the value it stored; those missing at the end changed nothing
+//   kind 4  generation     key: 3 u64 revision of the store at a flush that changed it
+//             value          msgpack [index, term] of the last record contained
+//   Kinds 5 (leases), 6 (keys of leases) and 7 (deadlines) are reserved.
+import { crc32 } from 'node:zlib'
+import { readU16, readU32, readU64, toHex, writeU16, writeU32, writeU64 } from '../base/bytes.ts'
+import { StrettoError } from '../base/errors.ts'
+import type { LogId } from '../raft/types.ts'
+import { type Packed, pack } from '../record/pack.ts'
+import { keyText, Version } from './version.ts'
+
+export const stateFormat = 1
+
+const kind = { head: 0, entry: 1, history: 2, effects: 3, generation: 4 } as const
+const prefixBytes = 3
+const crcBytes = 4
+const entryAt = { create: 1, mod: 9, version: 17, lease: 25, index: 33, command: 41, value: 43 } as const
+const headAt = { format: 0, revision: 2, compacted: 10, index: 18, term: 26, sidecarLength: 30, sidecar: 34 } as const
+
+export interface Head {
+  readonly revision: number
+  /** State is readable at revisions at or above it, once history is. */
+  readonly compacted: number
+  readonly applied: LogId
+  readonly sidecar: Uint8Array
+}
+
+export const headKey: Uint8Array = prefixed(kind.head, 0)
+
+export function writeHead(head: Head): Uint8Array {
+  const row = Buffer.allocUnsafe(headAt.sidecar + head.sidecar.length + crcBytes)
+  writeU16(row, headAt.format, stateFormat)
+  writeU64(row, headAt.revision, head.revision)
+  writeU64(row, headAt.compacted, head.compacted)
+  writeU64(row, headAt.index, head.applied.index)
+  writeU32(row, headAt.term, head.applied.term)
+  writeU32(row, headAt.sidecarLength, head.sidecar.length)
+  row.set(head.sidecar, headAt.sidecar)
+  return sealed(headKey, row)
+}
+
+/** @throws StrettoError CORRUPT, or BAD_REQUEST where a newer version has written it */
+export function readHead(row: Uint8Array): Head {
+  const content = unsealed(headKey, row)
+  const format = readU16(content, headAt.format)
+  if (format > stateFormat) {
+    const text = `the state is written in format ${format}, and this version reads up to ${stateFormat}: use a newer version`
+    throw new StrettoError('BAD_REQUEST', text)
+  }
+  if (format !== stateFormat || content.length < headAt.sidecar) throw corruptRow(headKey)
+  if (headAt.sidecar + readU32(content, headAt.sidecarLength) !== content.length) throw corruptRow(headKey)
+  return {
+    revision: readU64(content, headAt.revision),
+    compacted: readU64(content, headAt.compacted),
+    applied: { index: readU64(content, headAt.index), term: readU32(content, headAt.term) },
+    sidecar: new Uint8Array(content.subarray(headAt.sidecar))
+  }
+}
+
+export function entryKey(key: string): Uint8Array {
+  const row = prefixed(kind.entry, key.length)
+  row.write(key, prefixBytes, 'latin1')
+  return row
+}
+
+/** The bounds of the entries from `from` (inclusive) to `to` (exclusive; null for no end), as keys of rows. */
+export function entryBounds(
+  from: Uint8Array,
+  to: Uint8Array | null
+): { readonly gte: Uint8Array; readonly lt: Uint8Array } {
+  const gte = prefixed(kind.entry, from.length)
+  gte.set(from, prefixBytes)
+  const lt = prefixed(to === null ? kind.entry + 1 : kind.entry, to?.length ?? 0)
+  if (to !== null) lt.set(to, prefixBytes)
+  return { gte, lt }
+}
+
+/** The user's key in the key of an entry row, as text. */
+export function entryKeyText(rowKey: Uint8Array): string {
+  return keyText(rowKey.subarray(prefixBytes))
+}
+
+export function writeEntry(rowKey: Uint8Array, version: Version): Uint8Array {
+  const row = Buffer.allocUnsafe(entryAt.value + version.length + crcBytes)
+  row[0] = 0
+  writeU64(row, entryAt.create, version.createRevision)
+  writeU64(row, entryAt.mod, version.modRevision)
+  writeU64(row, entryAt.version, version.version)
+  writeU64(row, entryAt.lease, version.leaseId)
+  writeU64(row, entryAt.index, version.index)
+  writeU16(row, entryAt.command, version.command)
+  row.set(version.value, entryAt.value)
+  return sealed(rowKey, row)
+}
+
+/**
+ * The value of the version is a place in `row`.
+ * @throws StrettoError CORRUPT
+ */
+export function readEntry(key: string, rowKey: Uint8Array, row: Uint8Array): Version {
+  const content = unsealed(rowKey, row)
+  if (content.length < entryAt.value || content[0] !== 0) throw corruptRow(rowKey)
+  const version = new Version(
+    key,
+    readU64(content, entryAt.mod),
+    readU64(content, entryAt.index),
+    readU16(content, entryAt.command)
+  )
+  version.createRevision = readU64(content, entryAt.create)
+  version.version = readU64(content, entryAt.version)
+  version.leaseId = readU64(content, entryAt.lease)
+  version.hold(row, entryAt.value, content.length - entryAt.value)
+  return version
+}
+
+/** The revision is that of the last version named in the row. */
+export function historyKey(key: string, revision: number): Uint8Array {
+  // Each byte 00 becomes 00 FF and the end 00 01, so that rows of one key stand together and in order of revision.
+  const escaped = key.includes('\0') ? key.replaceAll('\0', '\0\xff') : key
+  const row = prefixed(kind.history, escaped.length + 10)
+  row.write(escaped, prefixBytes, 'latin1')
+  row[prefixBytes + escaped.length] = 0
+  row[prefixBytes + escaped.length + 1] = 1
+  writeU64(row, prefixBytes + escaped.length + 2, revision)
+  return row
+}
+
+export function effectsKey(index: number): Uint8Array {
+  const row = prefixed(kind.effects, 8)
+  writeU64(row, prefixBytes, index)
+  return row
+}
+
+export function generationKey(revision: number): Uint8Array {
+  const row = prefixed(kind.generation, 8)
+  writeU64(row, prefixBytes, revision)
+  return row
+}
+
+/** The value of a row whose content is msgpack. */
+export function writePacked(rowKey: Uint8Array, value: Packed): Uint8Array {
+  const content = pack(value)
+  const row = Buffer.allocUnsafe(content.length + crcBytes)
+  row.set(content)
+  return sealed(rowKey, row)
+}
+
+/**
+ * The content of a row without its CRC.
+ * @throws StrettoError CORRUPT
+ */
+export function unsealed(rowKey: Uint8Array, row: Uint8Array): Uint8Array {
+  const end = row.length - crcBytes
+  if (end < 2) throw corruptRow(rowKey)
+  const content = row.subarray(0, end)
+  if (crc32(content, crc32(rowKey)) !== readU32(row, end)) throw corruptRow(rowKey)
+  return content
+}
+
+function sealed(rowKey: Uint8Array, row: Uint8Array): Uint8Array {
+  const end = row.length - crcBytes
+  writeU32(row, end, crc32(row.subarray(0, end), crc32(rowKey)))
+  return row
+}
+
+function prefixed(kindOfRow: number, bytes: number): Buffer {
+  const key = Buffer.allocUnsafe(prefixBytes + bytes)
+  key[0] = 0
+  key[1] = 0
+  key[2] = kindOfRow
+  return key
+}
+
+function corruptRow(rowKey: Uint8Array): StrettoError {
+  return new StrettoError('CORRUPT', `a row of the state database is damaged (key ${toHex(rowKey.subarray(0, 64))})`)
+}
