@@ -125,6 +125,9 @@ export class CoreState {
     this.electionAt = now
     this.role = this.passiveRole()
     this.resetElection()
+    // Alone there is nobody to wait for.
+    const { voters, outgoing } = this.memberships.current
+    if (outgoing === null && voters.length === 1 && voters[0] === this.self) this.electionAt = now
   }
 
   /**

@@ -2,9 +2,15 @@
 import type { Done } from '../base/env.ts'
 
 export interface Net {
-  /** Begins to connect. The handler hears `open` once or `closed` without it; never inside this call. `address`: host:port/path. */
+  /**
+   * Begins to connect. The handler hears `open` once or `closed` without it; never inside this call. `address`:
+   * host:port/path.
+   */
   dial(address: string, handler: LinkHandler): Link
-  /** Accepts links at `address`; `accept` gives each new, already open link its handler. `done` tells when it listens. */
+  /**
+   * Accepts links at `address`; `accept` gives each new, already open link its handler, which hears no `open`. `done` tells
+   * when it listens.
+   */
   listen(address: string, accept: (link: Link) => LinkHandler, done: Done<Listener>): void
 }
 
@@ -29,7 +35,9 @@ export interface LinkHandler {
 }
 
 export interface Closed {
-  /** `them`: the other side, or its death, ended it (a hint). `us`: this side did. `silence`: nothing was heard for too long. */
+  /**
+   * `them`: the other side, or its death, ended it (a hint). `us`: this side did. `silence`: nothing was heard for too long.
+   */
   readonly by: 'us' | 'them' | 'silence'
   readonly reason: string
 }

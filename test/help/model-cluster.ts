@@ -270,6 +270,7 @@ export class ModelLink implements LinkHandler {
   greeted = false
   /** A record was refused: those after it are refused too until it comes again, or the order would be lost. */
   latch = Number.POSITIVE_INFINITY
+  #held: Uint8Array[] | null = null
   readonly #scans = new Map<number, { readonly revision: number; readonly rest: Entry[]; readonly keysOnly: boolean; credit: number }>()
 
   constructor(node: ModelNode, link: Link) {
@@ -289,8 +290,21 @@ export class ModelLink implements LinkHandler {
     this.node.messages.push(frames.length)
     for (const frame of frames) {
       this.node.frames.push(frame)
-      if (!this.node.mute && !this.node.intercept(frame, this)) this.handle(frame)
+      if (this.node.mute) continue
+      if (this.#held !== null && frame[4] === frameKind.command) this.#held.push(frame)
+      else if (!this.node.intercept(frame, this)) this.handle(frame)
     }
+  }
+
+  /** Keeps a record, and those that come after it on this link, until they are released. */
+  hold(frame: Uint8Array): void {
+    this.#held = [frame]
+  }
+
+  release(): void {
+    const held = this.#held ?? []
+    this.#held = null
+    for (const frame of held) this.applied(frame)
   }
 
   handle(frame: Uint8Array): void {

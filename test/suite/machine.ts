@@ -1,0 +1,254 @@
+// What every StateMachine must do, whatever it keeps and wherever it keeps it.
+import type { Test } from 'tap'
+import type { Done } from '../../lib/base/env.ts'
+import type { Batch, Outcomes, Source, StateMachine } from '../../lib/machine/machine.ts'
+import { type Block, type LogId, logOrigin } from '../../lib/raft/types.ts'
+import { cutBlock } from '../../lib/record/block.ts'
+import { blockHeaderBytes, commandHeadBytes, recordKind, writeCommandHead } from '../../lib/record/record.ts'
+
+export interface MachineRig {
+  /** A new machine over the place of the one before, which has been closed, or left as by a crash. */
+  create(): StateMachine
+  /** The packed commands of record `number`: each of them changes the state, and has an effect that the question shows. */
+  commands(number: number): { readonly bytes: Uint8Array; readonly count: number }
+  /** Bytes that are no commands of this machine. */
+  readonly malformed: readonly Uint8Array[]
+  /** Its answer differs after each command. */
+  readonly question: Uint8Array
+  /** A scan whose pages grow with each command. */
+  readonly scan: Uint8Array
+  /** Lets time pass until it holds. */
+  until(condition: () => boolean): Promise<boolean>
+  end(): Promise<void>
+}
+
+class Driver {
+  readonly #rig: MachineRig
+  readonly #t: Test
+  machine: StateMachine
+  #index = 0
+
+  constructor(t: Test, rig: MachineRig) {
+    this.#t = t
+    this.#rig = rig
+    this.machine = rig.create()
+  }
+
+  async call<T>(call: (done: Done<T>) => void): Promise<T> {
+    const answers: { readonly error: Error | null; readonly result: T }[] = []
+    call((error, result) => answers.push({ error, result }))
+    this.#t.equal(answers.length, 0, 'nothing is answered inside the call')
+    await this.#rig.until(() => answers.length > 0)
+    const [answer] = answers
+    if (answer === undefined) throw new Error('never answered')
+    if (answer.error !== null) throw answer.error
+    return answer.result
+  }
+
+  async open(): Promise<{ readonly durable: LogId; readonly sidecar: Uint8Array | null }> {
+    return await this.call(done => this.machine.open(done))
+  }
+
+  /** A new machine in the place of this one, which is closed in an orderly way. */
+  async reopen(): Promise<{ readonly durable: LogId; readonly sidecar: Uint8Array | null }> {
+    await this.call<void>(done => this.machine.close(done))
+    this.machine = this.#rig.create()
+    const opened = await this.open()
+    this.#index = opened.durable.index
+    return opened
+  }
+
+  get last(): LogId {
+    return { term: 3, index: this.#index }
+  }
+
+  /** The batch of the record that comes next. */
+  next(bytes: Uint8Array, count: number, skip: readonly boolean[] | null = null): Batch {
+    const draft = new Uint8Array(commandHeadBytes + bytes.length)
+    draft.set(bytes, commandHeadBytes)
+    const head = { session: new Uint8Array(18), count, serial: this.#index * 100 + 1, floor: 0, notAfter: 0 }
+    writeCommandHead(draft, recordKind.command, head, 0)
+    const block: Block = cutBlock(0, 3, { term: 3, index: this.#index, chain: 0 }, 1000 + this.#index, [draft])
+    this.#index++
+    const at = blockHeaderBytes
+    const commands = block.bytes.subarray(at + commandHeadBytes)
+    return { index: this.#index, time: 1000 + this.#index, kind: 'command', commands, count, skip, block, at }
+  }
+
+  /** The batch of record `number` of the rig. */
+  record(number: number): Batch {
+    const { bytes, count } = this.#rig.commands(number)
+    return this.next(bytes, count)
+  }
+
+  async apply(...batches: readonly Batch[]): Promise<readonly Outcomes[]> {
+    return await this.call(done => this.machine.apply(batches, done))
+  }
+
+  async ask(): Promise<Uint8Array> {
+    return new Uint8Array(await this.call<Uint8Array>(done => this.machine.query(this.#rig.question, done)))
+  }
+
+  async flush(sidecar: string): Promise<void> {
+    await this.call<void>(done => this.machine.flush(this.last, new TextEncoder().encode(sidecar), done))
+  }
+
+  async pages(source: Source, bytesMax: number): Promise<Uint8Array[]> {
+    const pages = []
+    for (let last = false; !last; ) {
+      const page = await this.call<{ readonly bytes: Uint8Array; readonly last: boolean }>(done => {
+        source.page(bytesMax, done)
+      })
+      pages.push(new Uint8Array(page.bytes))
+      last = page.last
+    }
+    source.close()
+    return pages
+  }
+}
+
+function text(bytes: Uint8Array | null): string | null {
+  return bytes === null ? null : new TextDecoder().decode(bytes)
+}
+
+/** Outcomes as plain data. */
+function plain(outcomes: readonly Outcomes[]): unknown {
+  return outcomes.map(({ revision, each }) => ({
+    revision,
+    each: each?.map(one => one && { ...one, answer: one.answer && [...one.answer] }) ?? null
+  }))
+}
+
+/** Revision after the last command of a batch that was executed whole. */
+function lastRevision(outcomes: Outcomes, count: number): number {
+  return outcomes.each === null ? outcomes.revision + count - 1 : outcomes.each.at(-1)!.revision
+}
+
+export function machineSuite(t: Test, name: string, create: () => Promise<MachineRig>): void {
+  const test = (title: string, body: (t: Test, driver: Driver, rig: MachineRig) => Promise<void>): void => {
+    t.test(`${name}: ${title}`, async t => {
+      const rig = await create()
+      t.teardown(() => rig.end())
+      await body(t, new Driver(t, rig), rig)
+    })
+  }
+
+  test('an empty place is the origin, and has no sidecar', async (t, driver) => {
+    t.same(await driver.open(), { durable: logOrigin, sidecar: null })
+  })
+
+  test('each batch has its outcomes, in order, and revisions rise', async (t, driver) => {
+    await driver.open()
+    t.same(await driver.apply(), [], 'nothing to do is done')
+    const batches = [driver.record(0), driver.record(1), driver.record(2)]
+    const outcomes = await driver.apply(...batches)
+    t.equal(outcomes.length, 3)
+    let revision = 0
+    for (const [number, one] of outcomes.entries()) {
+      t.ok(one.revision > revision, 'above all before it')
+      if (one.each !== null) t.equal(one.each.length, batches[number]!.count)
+      for (const outcome of one.each ?? []) t.equal(outcome?.status, 0)
+      revision = lastRevision(one, batches[number]!.count)
+    }
+  })
+
+  test('a skipped command has neither effect nor outcome', async (t, driver, rig) => {
+    await driver.open()
+    const { bytes, count } = rig.commands(0)
+    const before = await driver.ask()
+    const skip = Array.from({ length: count }, () => true)
+    await driver.apply(driver.next(bytes, count, skip))
+    t.same(await driver.ask(), before)
+    const [outcomes] = await driver.apply(driver.next(bytes, count, skip.with(count - 1, false)))
+    t.notSame(await driver.ask(), before)
+    if (outcomes!.each !== null) {
+      t.same(
+        outcomes!.each.map(one => one !== null),
+        skip.with(count - 1, false).map(skipped => !skipped)
+      )
+    }
+  })
+
+  test('malformed commands are refused at the door, and are an outcome behind it', async (t, driver, rig) => {
+    await driver.open()
+    const good = rig.commands(0)
+    t.equal(driver.machine.check(good.bytes, good.count), null)
+    t.type(driver.machine.check(good.bytes, good.count + 1), 'string', 'the number of commands is checked')
+    const before = await driver.ask()
+    for (const bytes of rig.malformed) {
+      t.type(driver.machine.check(bytes, 1), 'string')
+      const [outcomes] = await driver.apply(driver.next(bytes, 1))
+      t.ok(outcomes!.each![0]!.status > 0)
+    }
+    t.same(await driver.ask(), before)
+    await driver.apply(driver.record(0))
+    t.notSame(await driver.ask(), before, 'and the machine goes on')
+  })
+
+  test('what is flushed comes back whole, with its sidecar; what is not is gone', async (t, driver) => {
+    await driver.open()
+    await driver.apply(driver.record(0), driver.record(1))
+    await driver.flush('one')
+    const flushed = await driver.ask()
+    const upTo = driver.last
+    await driver.apply(driver.record(2))
+    t.notSame(await driver.ask(), flushed)
+    const opened = await driver.reopen()
+    t.same(opened.durable, upTo)
+    t.equal(text(opened.sidecar), 'one')
+    t.same(await driver.ask(), flushed)
+    await driver.apply(driver.record(2))
+    await driver.flush('two')
+    const second = await driver.reopen()
+    t.equal(text(second.sidecar), 'two')
+    t.equal(second.durable.index, 3)
+  })
+
+  test('a flush holds the state as it was when it was asked for', async (t, driver) => {
+    await driver.open()
+    await driver.apply(driver.record(0))
+    const asked = await driver.ask()
+    const upTo = driver.last
+    const flushing = driver.flush('asked')
+    await driver.apply(driver.record(1))
+    await flushing
+    const opened = await driver.reopen()
+    t.same(opened.durable, upTo)
+    t.equal(text(opened.sidecar), 'asked')
+    t.same(await driver.ask(), asked)
+  })
+
+  test('the same records give the same outcomes again', async (t, driver) => {
+    await driver.open()
+    const first = await driver.apply(driver.record(0), driver.record(1))
+    const reached = await driver.ask()
+    t.equal((await driver.reopen()).durable.index, 0, 'nothing was flushed')
+    const again = [...(await driver.apply(driver.record(0))), ...(await driver.apply(driver.record(1)))]
+    t.same(plain(again), plain(first))
+    t.same(await driver.ask(), reached)
+  })
+
+  test('a scan comes in pages and does not see what comes later', async (t, driver, rig) => {
+    await driver.open()
+    await driver.apply(driver.record(0), driver.record(1))
+    const whole = await driver.pages(driver.machine.scan(rig.scan), 1_000_000)
+    const source = driver.machine.scan(rig.scan)
+    await driver.apply(driver.record(2))
+    t.same(await driver.pages(source, 1_000_000), whole)
+    const now = await driver.pages(driver.machine.scan(rig.scan), 1_000_000)
+    t.notSame(now, whole)
+    const small = await driver.pages(driver.machine.scan(rig.scan), 1)
+    t.ok(small.length > now.length, 'small pages are many')
+    driver.machine.scan(rig.scan).close()
+  })
+
+  test('unflushed bytes grow with what is applied, and a flush takes them away', async (t, driver) => {
+    await driver.open()
+    const empty = driver.machine.unflushedBytes
+    await driver.apply(driver.record(0))
+    const grown = driver.machine.unflushedBytes
+    t.ok(grown > empty)
+    await driver.flush('x')
+    t.ok(driver.machine.unflushedBytes < grown)
+  })
+}
