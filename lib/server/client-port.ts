@@ -1,0 +1,341 @@
+// Client links to a node: frames in, answers out, one message per link and turn, and no more memory than is allowed.
+
+import { concatBytes, readU32 } from '../base/bytes.ts'
+import type { Cancel, Env } from '../base/env.ts'
+import { StrettoError } from '../base/errors.ts'
+import type { Source, StateMachine } from '../machine/machine.ts'
+import type { Node } from '../node/node.ts'
+import { refusal, type WriteResult } from '../node/result.ts'
+import { recordAt } from '../record/record.ts'
+import type { Closed, Link, LinkHandler } from '../transport/net.ts'
+import {
+  clientProtocol,
+  frameKind,
+  framesOf,
+  type Question,
+  readHello,
+  readQuestion,
+  readSmall,
+  type Welcome,
+  writeAnswered,
+  writeApplied,
+  writePage,
+  writeRefused,
+  writeSmall,
+  writeWelcome
+} from '../wire/client.ts'
+
+/** What a link speaks to: the present life of the node. */
+export interface PortParts {
+  readonly env: Env
+  /** Null between two lives, and before founding. */
+  readonly life: () => { readonly node: Node; readonly machine: StateMachine } | null
+  readonly welcome: () => Welcome
+  /** The revision of the store, for reads that name a least one. */
+  readonly revision: () => number
+}
+
+export interface PortLimits {
+  /** A link that has more unsent than this is not read from. */
+  readonly pauseBytes: number
+  /** A link that has more unsent than this is closed. */
+  readonly closeBytes: number
+  readonly helloMs: number
+  readonly scansMax: number
+  readonly pageBytesMax: number
+}
+
+export const portLimits: PortLimits = {
+  pauseBytes: 4_194_304,
+  closeBytes: 67_108_864,
+  helloMs: 5_000,
+  scansMax: 64,
+  pageBytesMax: 262_144
+}
+
+export class ClientPort {
+  readonly #parts: PortParts
+  readonly #limits: PortLimits
+  readonly #links = new Set<ClientLink>()
+
+  constructor(parts: PortParts, limits: PortLimits = portLimits) {
+    this.#parts = parts
+    this.#limits = limits
+  }
+
+  get count(): number {
+    return this.#links.size
+  }
+
+  accept(link: Link): LinkHandler {
+    const client = new ClientLink(link, this.#parts, this.#limits, () => this.#links.delete(client))
+    this.#links.add(client)
+    return client
+  }
+
+  /** Tells every client that leader or members have changed. */
+  news(): void {
+    for (const client of this.#links) client.news()
+  }
+
+  close(): void {
+    for (const client of this.#links) client.close()
+  }
+}
+
+interface OpenScan {
+  readonly source: Source
+  credit: number
+  reading: boolean
+}
+
+class ClientLink implements LinkHandler {
+  readonly #link: Link
+  readonly #parts: PortParts
+  readonly #limits: PortLimits
+  readonly #gone: () => void
+  readonly #scans = new Map<number, OpenScan>()
+  #greeted = false
+  #closed = false
+  #paused = false
+  #outbox: Uint8Array[] = []
+  #flushAsked = false
+  #timer: Cancel | null
+
+  constructor(link: Link, parts: PortParts, limits: PortLimits, gone: () => void) {
+    this.#link = link
+    this.#parts = parts
+    this.#limits = limits
+    this.#gone = gone
+    this.#timer = parts.env.after(limits.helloMs, () => this.#refuseLink('no hello within its time'))
+  }
+
+  open(): void {}
+
+  message(bytes: Uint8Array): void {
+    const frames = framesOf(bytes)
+    if (frames === null) {
+      this.#refuseLink('frames whose lengths do not add up')
+      return
+    }
+    try {
+      for (const frame of frames) this.#handle(frame)
+    } catch (error) {
+      if (!(error instanceof StrettoError)) throw error
+      this.#refuseLink(error.message)
+    }
+  }
+
+  closed(_by: Closed): void {
+    this.#closed = true
+    this.#timer?.()
+    for (const scan of this.#scans.values()) scan.source.close()
+    this.#scans.clear()
+    this.#gone()
+  }
+
+  news(): void {
+    if (this.#greeted) this.#send(writeWelcome(this.#parts.welcome()))
+  }
+
+  close(): void {
+    this.#flush()
+    this.#link.close()
+  }
+
+  #handle(frame: Uint8Array): void {
+    const kind = frame[4]
+    if (!this.#greeted && kind !== frameKind.hello) throw new StrettoError('BAD_REQUEST', 'a frame before the hello')
+    switch (kind) {
+      case frameKind.command:
+      case frameKind.resolve:
+        this.#write(frame)
+        break
+      case frameKind.read:
+      case frameKind.scan:
+        this.#read(readQuestion(frame))
+        break
+      case frameKind.credit:
+        this.#credit(readSmall(frame))
+        break
+      case frameKind.cancel:
+        this.#cancel(readSmall(frame).number)
+        break
+      case frameKind.ping:
+        this.#send(writeSmall(frameKind.pong, readSmall(frame).number))
+        break
+      case frameKind.hello:
+        this.#hello(frame)
+        break
+      default:
+        throw new StrettoError('BAD_REQUEST', 'a frame of an unknown kind')
+    }
+  }
+
+  #hello(frame: Uint8Array): void {
+    const hello = readHello(frame)
+    if (this.#greeted) throw new StrettoError('BAD_REQUEST', 'a second hello')
+    if (hello.protocolMin > clientProtocol.max || hello.protocolMax < clientProtocol.min) {
+      throw new StrettoError('BAD_REQUEST', `this node speaks protocol ${clientProtocol.min} to ${clientProtocol.max}`)
+    }
+    this.#greeted = true
+    this.#timer?.()
+    this.#timer = null
+    this.#send(writeWelcome(this.#parts.welcome()))
+  }
+
+  #write(frame: Uint8Array): void {
+    const life = this.#parts.life()
+    if (frame.length < recordAt.body) throw new StrettoError('BAD_REQUEST', 'a record shorter than its header')
+    const number = readU32(frame, recordAt.term)
+    if (life === null) {
+      this.#send(resultFrame(number, refusal('UNAVAILABLE', 'not-applied', 'this node is not serving yet', 100)))
+      return
+    }
+    life.node.write(frame, result => this.#send(resultFrame(number, result)))
+  }
+
+  #read(question: Question): void {
+    const life = this.#parts.life()
+    if (life === null) {
+      this.#refuse(
+        question.number,
+        new StrettoError('UNAVAILABLE', 'this node is not serving yet', { retryAfterMs: 100 })
+      )
+      return
+    }
+    const { node, machine } = life
+    const least = question.leastRevision
+    const linearizable = question.consistency === 'linearizable' || question.consistency === 'lease'
+    node.read(
+      {
+        point: linearizable ? 'linearizable' : 'local',
+        leastIndex: question.leastIndex,
+        patienceMs: question.patienceMs,
+        enough: least === 0 ? null : () => this.#parts.revision() >= least
+      },
+      error => {
+        if (this.#closed) return
+        if (error !== null) this.#refuse(question.number, error)
+        else if (question.scan) this.#scan(question, machine)
+        else this.#answer(question, node, machine)
+      }
+    )
+  }
+
+  #answer(question: Question, node: Node, machine: StateMachine): void {
+    const { number, consistency } = question
+    const ageMs = consistency === 'stale' ? Math.ceil(node.ageMs) : 0
+    machine.query(question.body, (error, body) => {
+      if (this.#closed) return
+      if (error !== null) this.#refuse(number, error)
+      else
+        this.#send(
+          writeAnswered({ number, consistency, term: node.raft.status.term, index: node.applied, ageMs, body })
+        )
+    })
+  }
+
+  #scan(question: Question, machine: StateMachine): void {
+    const { number } = question
+    if (this.#scans.has(number) || this.#scans.size >= this.#limits.scansMax) {
+      this.#refuse(number, new StrettoError('OVERLOADED', 'too many scans on one link', { retryAfterMs: 100 }))
+      return
+    }
+    try {
+      const scan: OpenScan = { source: machine.scan(question.body), credit: this.#limits.pageBytesMax, reading: false }
+      this.#scans.set(number, scan)
+      this.#page(number, scan)
+    } catch (error) {
+      if (!(error instanceof StrettoError)) throw error
+      this.#refuse(number, error)
+    }
+  }
+
+  #credit({ number, amount }: { readonly number: number; readonly amount: number }): void {
+    const scan = this.#scans.get(number)
+    if (scan === undefined) return
+    scan.credit = Math.min(scan.credit + amount, this.#limits.closeBytes)
+    this.#page(number, scan)
+  }
+
+  #page(number: number, scan: OpenScan): void {
+    if (scan.reading || scan.credit <= 0 || this.#closed) return
+    scan.reading = true
+    scan.source.page(Math.min(scan.credit, this.#limits.pageBytesMax), (error, page) => {
+      scan.reading = false
+      if (this.#closed || this.#scans.get(number) !== scan) return
+      if (error !== null || page.last) {
+        this.#scans.delete(number)
+        scan.source.close()
+      }
+      if (error !== null) {
+        this.#refuse(number, error)
+        return
+      }
+      scan.credit -= page.bytes.length
+      this.#send(writePage({ number, last: page.last, body: page.bytes }))
+      if (!page.last) this.#page(number, scan)
+    })
+  }
+
+  #cancel(number: number): void {
+    this.#scans.get(number)?.source.close()
+    this.#scans.delete(number)
+  }
+
+  #refuse(number: number, error: Error): void {
+    const known =
+      error instanceof StrettoError ? error : new StrettoError('UNAVAILABLE', 'the node failed', { cause: error })
+    const { code, fate, message: text, retryAfterMs = null } = known
+    this.#send(writeRefused({ number, code, fate, text, retryAfterMs }))
+  }
+
+  #refuseLink(reason: string): void {
+    this.#send(writeRefused({ number: 0, code: 'BAD_REQUEST', fate: 'unknown', text: reason, retryAfterMs: null }))
+    this.close()
+  }
+
+  #send(frame: Uint8Array): void {
+    if (this.#closed) return
+    this.#outbox.push(frame)
+    if (this.#flushAsked) return
+    this.#flushAsked = true
+    this.#parts.env.soon(() => this.#flush())
+  }
+
+  /** One message for all answers of a turn; and no reading from a client that does not read its answers. */
+  #flush(): void {
+    this.#flushAsked = false
+    if (this.#closed || this.#outbox.length === 0) return
+    this.#link.send(this.#outbox.length === 1 ? this.#outbox[0]! : concatBytes(this.#outbox))
+    this.#outbox = []
+    const { buffered } = this.#link
+    if (buffered > this.#limits.closeBytes) this.#link.close()
+    else if (buffered > this.#limits.pauseBytes && !this.#paused) this.#pause()
+  }
+
+  #pause(): void {
+    this.#paused = true
+    this.#link.pause()
+    const look = (): void => {
+      if (this.#closed) return
+      if (this.#link.buffered > this.#limits.pauseBytes / 2) {
+        this.#timer = this.#parts.env.after(10, look)
+        return
+      }
+      this.#paused = false
+      this.#link.resume()
+    }
+    this.#timer = this.#parts.env.after(10, look)
+  }
+}
+
+/** The frame that tells a client what became of its record. */
+export function resultFrame(number: number, result: WriteResult): Uint8Array {
+  if (result.kind === 'relayed') return result.bytes
+  if (result.kind === 'refused') return writeRefused({ number, ...result })
+  const { term, index, revision, each, refused } = result.answer
+  if (refused !== null) return writeRefused({ number, ...refused, retryAfterMs: null })
+  return writeApplied({ number, term, index, revision, each })
+}

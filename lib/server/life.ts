@@ -1,0 +1,215 @@
+// One life of a node: from opening what the disk holds to the first fault or the end. After a fault another one begins.
+import { randomBytes } from 'node:crypto'
+import { join } from 'node:path'
+import { readU32, readU64 } from '../base/bytes.ts'
+import type { Cancel, Env } from '../base/env.ts'
+import { nameOfState } from '../log/base-record.ts'
+import { OpenError, openFault } from '../log/faults.ts'
+import { FileDirectory, makeFolder } from '../log/file-directory.ts'
+import { FileSlots } from '../log/file-slots.ts'
+import { foundLog } from '../log/found-log.ts'
+import { classicLevel } from '../log/level.ts'
+import { LevelLog } from '../log/level-log.ts'
+import type { Opened } from '../log/log.ts'
+import { type MemoryKeeper, openMemory } from '../log/memory-keeper.ts'
+import { scrub } from '../log/scrub.ts'
+import type { StateMachine } from '../machine/machine.ts'
+import { ReplicatedMachine } from '../machine/replicated-machine.ts'
+import { Node } from '../node/node.ts'
+import { defaultConfig } from '../raft/config.ts'
+import { Core } from '../raft/core.ts'
+import { type Base, type LogId, lastOf, memberKey } from '../raft/types.ts'
+import { blockHeaderBytes, recordAt } from '../record/record.ts'
+import { type Founded, Founding, type Waiting } from '../transport/founding.ts'
+import type { Net } from '../transport/net.ts'
+import { Peers } from '../transport/peers.ts'
+import { resultFrame } from './client-port.ts'
+import type { ServerOptions } from './options.ts'
+import { promised } from './promised.ts'
+
+export interface LifeParts {
+  readonly env: Env
+  /** For links between nodes. */
+  readonly net: Net
+  readonly options: Pick<ServerOptions, 'id' | 'dataDir' | 'cluster' | 'advertise' | 'peerSecret'>
+  /** Makes the state machine, not yet open, over the state directory at this path. */
+  readonly machine: (folder: string) => StateMachine
+  /** For whom the founding waits; empty once it is over. */
+  readonly founding: (waiting: readonly Waiting[]) => void
+  /** Role, term, leader or membership have changed. */
+  readonly changed: () => void
+  readonly failed: (error: Error) => void
+  readonly say: (line: string) => void
+}
+
+/** What the directory of a node holds, locked for this process. */
+interface Directory {
+  readonly memory: MemoryKeeper
+  readonly opened: Opened
+  readonly log: LevelLog
+  readonly machine: StateMachine
+  readonly replicated: ReplicatedMachine
+}
+
+export class Life {
+  readonly node: Node
+  readonly machine: StateMachine
+  readonly replicated: ReplicatedMachine
+  readonly log: LevelLog
+  readonly memory: MemoryKeeper
+  readonly #peers: Peers
+  readonly #stopScrub: Cancel
+
+  constructor(directory: Directory, peers: Peers, node: Node, stopScrub: Cancel) {
+    this.node = node
+    this.machine = directory.machine
+    this.replicated = directory.replicated
+    this.log = directory.log
+    this.memory = directory.memory
+    this.#peers = peers
+    this.#stopScrub = stopScrub
+  }
+
+  /** Ends it: callers are answered, links closed, LevelDB closed. Errors of closing are of no more use to anybody. */
+  async close(): Promise<void> {
+    this.node.stop()
+    this.#stopScrub()
+    const ends = [
+      promised(done => this.#peers.close(done)),
+      promised(done => this.replicated.close(done)),
+      promised(done => this.log.close(done))
+    ]
+    await Promise.allSettled(ends)
+  }
+}
+
+/**
+ * Opens the data directory, founds the cluster where it is new, and starts the node.
+ * @throws OpenError, StrettoError
+ */
+export async function openLife(parts: LifeParts): Promise<Life> {
+  const { env, net, options, say } = parts
+  const directory = await openDirectory(parts)
+  const { memory, opened, log, replicated } = directory
+  for (const finding of opened.findings) say(finding)
+  const { id, incarnation, clusterId, boot } = memory.memory
+  const self = memberKey(id, incarnation)
+  try {
+    const peers = new Peers({
+      env,
+      net,
+      listen: options.advertise,
+      self,
+      clusterId: clusterId!,
+      boot,
+      machine: machineVersions,
+      secret: options.peerSecret ?? noSecret,
+      founding: opened.base.index === 0 ? opened.base.membership : null,
+      log: say
+    })
+    const seed = env.random(0x1_0000_0000)
+    const raft = new Core({ self, restored: opened.restored, config: defaultConfig, seed, now: env.now() })
+    const { changed, failed } = parts
+    const node = new Node({
+      env,
+      raft,
+      log,
+      machine: replicated,
+      transport: peers,
+      lastStamp: await lastStamp(log, opened),
+      encode: (result, draft) => resultFrame(readU32(draft, recordAt.term), result),
+      changed,
+      failed
+    })
+    await promised(done => peers.listen(error => done(error)))
+    node.start()
+    // Damage of what the state already covers is told, not acted upon: this node serves on, and others still hold it.
+    const stopScrub = scrub(log, log.unverified, env, fault => {
+      if (fault !== null) say(`the log is damaged: ${fault}`)
+    })
+    return new Life(directory, peers, node, stopScrub)
+  } catch (error) {
+    await Promise.allSettled([promised(done => replicated.close(done)), promised(done => log.close(done))])
+    throw error
+  }
+}
+
+/** The log's database is opened first: its lock keeps a second process away from everything else in the directory. */
+async function openDirectory(parts: LifeParts): Promise<Directory> {
+  const { env, options, machine: makeMachine } = parts
+  await promised(done => makeFolder(options.dataDir, done))
+  const level = classicLevel(join(options.dataDir, 'log'))
+  await level.open().catch((error: Error) => {
+    throw openFault('the data directory', error)
+  })
+  const folder = new FileDirectory(options.dataDir)
+  let memory: MemoryKeeper | null = null
+  let machine: StateMachine | null = null
+  let replicated: ReplicatedMachine | null = null
+  const slots = new FileSlots(join(options.dataDir, 'memory'))
+  try {
+    const identity = { id: options.id, incarnation: randomBytes(8).toString('hex') }
+    memory = await promised<MemoryKeeper>(done => openMemory(slots, env, identity, done))
+    if (memory.memory.clusterId === null) {
+      const settled = memory
+      await found(parts, memory, founded =>
+        promised(done => foundLog({ level: () => level, memory: settled, directory: folder }, founded, done))
+      )
+    }
+    const stateOf = (base: Base, done: (error: Error | null, state: LogId) => void): void => {
+      machine = makeMachine(join(options.dataDir, nameOfState(base.state)))
+      replicated = new ReplicatedMachine(machine)
+      replicated.open((error, { durable }) => done(error, durable))
+    }
+    const log = new LevelLog({ level: () => level, memory, directory: folder, env, stateOf })
+    const opened = await promised<Opened>(done => log.open(done))
+    return { memory, opened, log, machine: machine!, replicated: replicated! }
+  } catch (error) {
+    await Promise.allSettled([
+      level.close(),
+      memory === null ? null : promised(done => memory!.close(done)),
+      replicated === null ? null : promised(done => replicated!.close(done))
+    ])
+    throw error
+  }
+}
+
+/**
+ * Hears every other node of the list before anybody votes; alone in the list, a node founds at once. What was agreed is
+ * made durable while this node still answers the others, so that none of them can come to another view.
+ */
+async function found(parts: LifeParts, memory: MemoryKeeper, keep: (founded: Founded) => Promise<void>): Promise<void> {
+  const { env, net, options } = parts
+  const { incarnation, boot } = memory.memory
+  const founding = new Founding({
+    env,
+    net,
+    listen: options.advertise,
+    id: options.id,
+    incarnation,
+    cluster: options.cluster,
+    boot,
+    machine: machineVersions,
+    secret: options.peerSecret ?? noSecret,
+    progress: parts.founding
+  })
+  try {
+    await keep(await promised<Founded>(done => founding.start(done)))
+  } finally {
+    parts.founding([])
+    await promised(done => founding.close(done))
+  }
+}
+
+/** Cluster time of the last record in the log, milliseconds; 0 where there is none. */
+async function lastStamp(log: LevelLog, { tail, base }: Opened): Promise<number> {
+  if (tail.index === base.index) return 0
+  const found = log.hot(tail.index, 1) ?? (await promised(done => log.cold(tail.index, 1, done)))
+  const last = found?.find(block => lastOf(block) === tail.index)
+  if (last === undefined) throw new OpenError('corrupt', 'the last block of the log cannot be read')
+  return readU64(last.bytes, blockHeaderBytes + recordAt.time)
+}
+
+/** Machine versions this program can run. */
+export const machineVersions = [1, 1] as const
+const noSecret = new Uint8Array(0)

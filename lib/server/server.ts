@@ -1,0 +1,332 @@
+// The composition root: one process, one port, one node; lives that follow each other, clients, HTTP, and a clean end.
+import type { Server as HttpServer } from 'node:http'
+import type { ClassicLevel } from 'classic-level'
+import type { Logger } from 'pino'
+import { AssertionError } from '../base/assert.ts'
+import { type Client, connect } from '../client/client.ts'
+import { realEnv } from '../client/real-env.ts'
+import { KvMachine, kvDefaults } from '../kv/kv-machine.ts'
+import { stateLevel } from '../kv/state-level.ts'
+import { recordBytesMax } from '../record/record.ts'
+import { WsNet } from '../transport/ws-net.ts'
+import { clientMessageBytesMax, clientProtocol, clientSubprotocol, type Welcome } from '../wire/client.ts'
+import { peerMessageBytesMax } from '../wire/peer.ts'
+import { peerSubprotocol } from '../wire/version.ts'
+import { formatAddress, isWildcard } from './address.ts'
+import { ClientPort } from './client-port.ts'
+import { createHttpServer, type HttpView } from './http.ts'
+import type { HttpKv } from './kv-http.ts'
+import { type Life, openLife } from './life.ts'
+import { createMetrics } from './metrics.ts'
+import type { ServerOptions } from './options.ts'
+import { promised } from './promised.ts'
+import type { NodeStatus, Readiness } from './status.ts'
+import { leaderId, readinessOf, statusOf } from './status-of.ts'
+import { packageVersion } from './version.ts'
+
+export interface Server {
+  /** `host:port` it listens at. */
+  readonly address: string
+  status(): NodeStatus
+  readiness(): Readiness
+  metrics(): Promise<string>
+  /** Hands leadership over, answers what was taken in, closes everything. */
+  stop(): Promise<void>
+  /** Comes when the node has ended by itself, with the reason. */
+  readonly ended: Promise<Error>
+}
+
+/** Lives that ended by a fault: so many within this time, and the node gives up. */
+const livesMax = 3
+const livesWithinMs = 60_000
+/** How long a leader that stops waits for another to take over. */
+const handOverMsMax = 1_500
+const clientPath = '/v1'
+const measureMs = 5_000
+const lowestKey = new Uint8Array(0)
+const highestKey = new Uint8Array(16).fill(255)
+
+/**
+ * Listens, opens the data directory and comes back when the node runs or waits for its founding.
+ * @throws OpenError where the directory cannot be used; errors of the system where the address cannot
+ */
+export async function startServer(options: ServerOptions, log: Logger): Promise<Server> {
+  const server = new NodeServer(options, log)
+  await server.start()
+  return server
+}
+
+class NodeServer implements Server {
+  readonly ended: Promise<Error>
+  readonly #end: (error: Error) => void
+  readonly #options: ServerOptions
+  readonly #log: Logger
+  readonly #env = realEnv()
+  readonly #http: HttpServer
+  readonly #clients: WsNet
+  readonly #peers: WsNet
+  readonly #port: ClientPort
+  readonly #metrics: () => Promise<string>
+  readonly #startedAt = this.#env.now()
+  #life: Life | null = null
+  #machine: KvMachine | null = null
+  #stateBytes = 0
+  #waiting: readonly string[] = []
+  #livesEnded: number[] = []
+  #client: Client<Uint8Array> | null = null
+  #stopping = false
+
+  constructor(options: ServerOptions, log: Logger) {
+    let end: (error: Error) => void = () => {}
+    this.ended = new Promise(resolve => {
+      end = resolve
+    })
+    this.#end = end
+    this.#options = options
+    this.#log = log
+    const callers = { hosts: new Set(options.hosts), origins: new Set(options.origins) }
+    const view: HttpView = {
+      status: () => this.status(),
+      readiness: () => this.readiness(),
+      metrics: () => this.metrics(),
+      kv: () => this.#kv(),
+      callers
+    }
+    this.#http = createHttpServer(view)
+    const env = this.#env
+    const shared = { env, server: this.#http, origins: options.origins }
+    const clients = { messageBytesMax: clientMessageBytesMax, subprotocol: clientSubprotocol, linksMax: 4096 }
+    this.#clients = new WsNet({ ...shared, ...clients })
+    this.#peers = new WsNet({
+      ...shared,
+      messageBytesMax: peerMessageBytesMax,
+      subprotocol: peerSubprotocol,
+      origins: []
+    })
+    this.#port = new ClientPort({
+      env,
+      life: () => this.#life,
+      welcome: () => this.#welcome(),
+      revision: () => this.#machine?.revision ?? 0
+    })
+    this.#metrics = createMetrics({
+      status: () => this.status(),
+      counters: () => (this.#life === null ? [] : [this.#life.node.counters])
+    })
+  }
+
+  get address(): string {
+    return formatAddress({ host: this.#options.listen.host, port: this.#listensAt })
+  }
+
+  /** Where this process reaches itself. */
+  get #ownAddress(): string {
+    const { host } = this.#options.listen
+    return formatAddress({ host: isWildcard(host) ? '127.0.0.1' : host, port: this.#listensAt })
+  }
+
+  get #listensAt(): number {
+    const bound = this.#http.address()
+    return typeof bound === 'object' && bound !== null ? bound.port : this.#options.listen.port
+  }
+
+  status(): NodeStatus {
+    return statusOf(this.#statusParts())
+  }
+
+  readiness(): Readiness {
+    return readinessOf(this.#statusParts())
+  }
+
+  metrics(): Promise<string> {
+    return this.#metrics()
+  }
+
+  async start(): Promise<void> {
+    await this.#listen()
+    try {
+      await this.#begin()
+    } catch (error) {
+      this.#http.closeAllConnections()
+      this.#http.close()
+      throw error
+    }
+    await promised(done =>
+      this.#clients.listen(
+        this.address + clientPath,
+        link => this.#port.accept(link),
+        error => done(error)
+      )
+    )
+  }
+
+  async stop(): Promise<void> {
+    if (this.#stopping) return
+    this.#stopping = true
+    const closed = new Promise<void>(resolve => this.#http.close(() => resolve()))
+    await this.#handOver()
+    const life = this.#life
+    this.#life = null
+    await this.#client?.close()
+    await life?.close()
+    this.#port.close()
+    this.#http.closeAllConnections()
+    await closed
+  }
+
+  #listen(): Promise<void> {
+    const { host, port } = this.#options.listen
+    return new Promise((resolve, reject) => {
+      this.#http.once('error', reject)
+      this.#http.listen(port, host, () => {
+        this.#http.off('error', reject)
+        this.#http.on('error', error => this.#log.error({ event: 'http', err: error }, error.message))
+        resolve()
+      })
+    })
+  }
+
+  /** Opens a life. Comes back early when the founding has to wait for others; what happens then ends up in `ended`. */
+  #begin(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      let waits = false
+      const life = openLife({
+        env: this.#env,
+        net: this.#peers,
+        options: this.#options,
+        machine: folder => this.#makeMachine(folder),
+        founding: waiting => {
+          this.#waiting = waiting.map(({ id, reason }) => `waiting for ${id}: ${reason}`)
+          if (waiting.length > 0) {
+            waits = true
+            resolve()
+          }
+        },
+        changed: () => this.#changed(),
+        failed: error => void this.#failed(error),
+        say: line => this.#log.warn({ event: 'finding' }, line)
+      })
+      life.then(
+        opened => {
+          if (this.#stopping) void opened.close()
+          else this.#live(opened)
+          resolve()
+        },
+        (error: Error) => {
+          if (waits) this.#end(error)
+          else reject(error)
+        }
+      )
+    })
+  }
+
+  #live(life: Life): void {
+    this.#life = life
+    const { clusterId, incarnation, boot } = life.memory.memory
+    const { applied } = life.node
+    this.#log.info(
+      { event: 'open', clusterId, incarnation, boot, applied },
+      `member of cluster ${clusterId}, start ${boot}`
+    )
+    this.#changed()
+  }
+
+  #makeMachine(folder: string): KvMachine {
+    const { memoryBytes } = this.#options
+    const tableBytesMax = Math.min(kvDefaults.tableBytesMax, Math.floor(memoryBytes / 4))
+    const cleanCacheBytesMax = Math.min(kvDefaults.cleanCacheBytesMax, Math.floor(memoryBytes / 4))
+    const level = stateLevel(folder)
+    this.#machine = new KvMachine(level, this.#env, { tableBytesMax, cleanCacheBytesMax })
+    this.#measure(level)
+    return this.#machine
+  }
+
+  /** Asks LevelDB now and then how large the state is on disk, as long as this is the machine in use. */
+  #measure(level: ClassicLevel<Uint8Array, Uint8Array>): void {
+    const machine = this.#machine
+    this.#env.after(measureMs, () => {
+      if (this.#stopping || this.#machine !== machine) return
+      if (level.status !== 'open') return this.#measure(level)
+      level.approximateSize(lowestKey, highestKey).then(
+        bytes => {
+          this.#stateBytes = bytes
+          this.#measure(level)
+        },
+        () => this.#measure(level)
+      )
+    })
+  }
+
+  /** What serves the keys over HTTP: a client of this very node, made when it is first needed. */
+  #kv(): HttpKv | null {
+    if (this.#life === null) return null
+    this.#client ??= connect([`ws://${this.#ownAddress}`], { valueEncoding: 'bytes', name: 'http' })
+    return this.#client
+  }
+
+  #changed(): void {
+    const life = this.#life
+    if (life === null) return
+    const { role, term } = life.node.raft.status
+    this.#log.info({ event: 'role', role, term, leader: leaderId(life) }, `${role} in term ${term}`)
+    this.#port.news()
+  }
+
+  /** A life has ended by a fault. A bug of ours ends the node; a fault of the disk begins another life, a few times. */
+  async #failed(error: Error): Promise<void> {
+    this.#log.error({ event: 'fault', err: error }, error.message)
+    const life = this.#life
+    this.#life = null
+    await life?.close()
+    if (this.#stopping) return
+    const now = this.#env.now()
+    this.#livesEnded = [...this.#livesEnded.filter(at => now - at < livesWithinMs), now]
+    if (error instanceof AssertionError || this.#livesEnded.length >= livesMax) {
+      this.#end(error)
+      return
+    }
+    await this.#begin().catch((fault: Error) => this.#end(fault))
+  }
+
+  /** A leader lets another voter take over, so that clients hardly notice. */
+  async #handOver(): Promise<void> {
+    const node = this.#life?.node
+    if (node === undefined || node.raft.status.role !== 'leader' || node.raft.status.peers.length === 0) return
+    node.transfer(null)
+    const deadline = this.#env.now() + handOverMsMax
+    await new Promise<void>(resolve => {
+      const look = (): void => {
+        const over = node.raft.status.role !== 'leader' && node.raft.status.leader !== null
+        if (over || this.#env.now() >= deadline) resolve()
+        else this.#env.after(5, look)
+      }
+      look()
+    })
+  }
+
+  #welcome(): Welcome {
+    const life = this.#life
+    const members = life?.node.raft.status.membership.members ?? []
+    return {
+      protocol: clientProtocol.max,
+      clusterId: life?.memory.memory.clusterId ?? '',
+      nodeId: this.#options.id,
+      clusterTime: life?.node.clusterTime ?? 0,
+      leader: life === null ? null : leaderId(life),
+      members: members.map(({ id, address }) => ({ id, address })),
+      requestBytesMax: recordBytesMax
+    }
+  }
+
+  #statusParts() {
+    return {
+      options: this.#options,
+      life: this.#life,
+      reasons: this.#waiting,
+      revision: this.#machine?.revision ?? 0,
+      stateBytes: this.#stateBytes,
+      uptimeMs: Math.round(this.#env.now() - this.#startedAt),
+      version: packageVersion
+    }
+  }
+}

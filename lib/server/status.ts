@@ -1,0 +1,49 @@
+// What a node tells about itself: the JSON of /status, of `stretto status` and of the status page.
+import type { NodeId, Term } from '../raft/types.ts'
+
+export type StatusRole = 'leader' | 'follower' | 'candidate' | 'learner'
+
+/** Field names are stable: programs read them. More may be added. */
+export interface NodeStatus {
+  /** Empty until the cluster is founded, as is `incarnation` until the node has one. */
+  readonly clusterId: string
+  readonly id: NodeId
+  readonly incarnation: string
+  readonly role: StatusRole
+  readonly leader: NodeId | null
+  readonly term: Term
+  readonly firstIndex: number
+  readonly lastIndex: number
+  readonly durableIndex: number
+  readonly commitIndex: number
+  readonly appliedIndex: number
+  readonly revision: number
+  readonly compactedRevision: number
+  /** False where the log is not the one that this node had promised to hold. */
+  readonly trusted: boolean
+  /** It can serve linearizable reads; where not, `reasons` says why. */
+  readonly ready: boolean
+  readonly reasons: readonly string[]
+  readonly members: readonly StatusMember[]
+  readonly logBytes: number
+  readonly stateBytes: number
+  readonly rssBytes: number
+  readonly uptimeMs: number
+  /** Of the program. */
+  readonly version: string
+  /** It was started with --insecure. */
+  readonly insecure: boolean
+}
+
+export interface StatusMember {
+  readonly id: NodeId
+  readonly address: string
+  readonly role: 'voter' | 'learner'
+  readonly incarnation: string
+}
+
+export interface Readiness {
+  readonly ready: boolean
+  /** Empty where ready. */
+  readonly reasons: readonly string[]
+}
