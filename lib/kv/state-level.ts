@@ -10,7 +10,7 @@ export type StateLevel = AbstractLevel<string | Buffer | Uint8Array, Uint8Array,
  * LevelDB in the folder `location`, not yet open. Uncompressed, because a damaged value must come back to be seen by its
  * own CRC; with a write buffer that holds a whole flush, because LevelDB else stops the writer to make room.
  */
-export function stateLevel(location: string): StateLevel {
+export function stateLevel(location: string): ClassicLevel<Uint8Array, Uint8Array> {
   return new ClassicLevel<Uint8Array, Uint8Array>(location, {
     keyEncoding: 'view',
     valueEncoding: 'view',

@@ -181,7 +181,8 @@ class ClientLink implements LinkHandler {
     this.#greeted = true
     this.#timer?.()
     this.#timer = null
-    this.#send(writeWelcome(this.#parts.welcome()))
+    // Without a life this node knows neither its cluster nor the cluster's time: the welcome comes with the first news.
+    if (this.#parts.life() !== null) this.#send(writeWelcome(this.#parts.welcome()))
   }
 
   #write(frame: Uint8Array): void {

@@ -24,6 +24,7 @@ import { type Founded, Founding, type Waiting } from '../transport/founding.ts'
 import type { Net } from '../transport/net.ts'
 import { Peers } from '../transport/peers.ts'
 import { resultFrame } from './client-port.ts'
+import { foreignCluster } from './foreign-cluster.ts'
 import type { ServerOptions } from './options.ts'
 import { promised } from './promised.ts'
 
@@ -163,6 +164,8 @@ async function openDirectory(parts: LifeParts): Promise<Directory> {
     }
     const log = new LevelLog({ level: () => level, memory, directory: folder, env, stateOf })
     const opened = await promised<Opened>(done => log.open(done))
+    const foreign = foreignCluster(options, opened.restored.memberships.at(-1)!.membership)
+    if (foreign !== null) throw new OpenError('foreign-cluster', foreign)
     return { memory, opened, log, machine: machine!, replicated: replicated! }
   } catch (error) {
     await Promise.allSettled([

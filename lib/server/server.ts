@@ -1,12 +1,12 @@
 // The composition root: one process, one port, one node; lives that follow each other, clients, HTTP, and a clean end.
+import { EventEmitter } from 'node:events'
 import type { Server as HttpServer } from 'node:http'
-import type { ClassicLevel } from 'classic-level'
 import type { Logger } from 'pino'
 import { AssertionError } from '../base/assert.ts'
 import { type Client, connect } from '../client/client.ts'
 import { realEnv } from '../client/real-env.ts'
-import { KvMachine, kvDefaults } from '../kv/kv-machine.ts'
-import { stateLevel } from '../kv/state-level.ts'
+import type { StateMachine } from '../machine/machine.ts'
+import type { NodeId } from '../raft/types.ts'
 import { recordBytesMax } from '../record/record.ts'
 import { WsNet } from '../transport/ws-net.ts'
 import { clientMessageBytesMax, clientProtocol, clientSubprotocol, type Welcome } from '../wire/client.ts'
@@ -15,6 +15,7 @@ import { peerSubprotocol } from '../wire/version.ts'
 import { formatAddress, isWildcard } from './address.ts'
 import { ClientPort } from './client-port.ts'
 import { createHttpServer, type HttpView } from './http.ts'
+import { keyValueMachine } from './key-value.ts'
 import type { HttpKv } from './kv-http.ts'
 import { type Life, openLife } from './life.ts'
 import { createMetrics } from './metrics.ts'
@@ -23,6 +24,21 @@ import { promised } from './promised.ts'
 import type { NodeStatus, Readiness } from './status.ts'
 import { leaderId, readinessOf, statusOf } from './status-of.ts'
 import { packageVersion } from './version.ts'
+
+/** The machine of one life, and what the server shows of it. */
+export interface MachineInUse {
+  readonly machine: StateMachine
+  readonly revision: () => number
+  /** Size on disk. */
+  readonly bytes: () => Promise<number>
+}
+
+export interface ServerEvents {
+  /** Another node leads, or none that is known here. */
+  readonly leader: (id: NodeId | null) => void
+  /** This node has stopped by itself. */
+  readonly ended: (error: Error) => void
+}
 
 export interface Server {
   /** `host:port` it listens at. */
@@ -43,47 +59,54 @@ const livesWithinMs = 60_000
 const handOverMsMax = 1_500
 const clientPath = '/v1'
 const measureMs = 5_000
-const lowestKey = new Uint8Array(0)
-const highestKey = new Uint8Array(16).fill(255)
 
 /**
  * Listens, opens the data directory and comes back when the node runs or waits for its founding.
  * @throws OpenError where the directory cannot be used; errors of the system where the address cannot
  */
 export async function startServer(options: ServerOptions, log: Logger): Promise<Server> {
-  const server = new NodeServer(options, log)
+  const server = new NodeServer(options, log, folder => keyValueMachine(folder, options))
   await server.start()
   return server
 }
 
-class NodeServer implements Server {
+/** One node, whatever its machine. */
+export class NodeServer implements Server {
   readonly ended: Promise<Error>
   readonly #end: (error: Error) => void
   readonly #options: ServerOptions
   readonly #log: Logger
+  readonly #make: (folder: string) => MachineInUse
   readonly #env = realEnv()
+  readonly #events = new EventEmitter()
   readonly #http: HttpServer
   readonly #clients: WsNet
   readonly #peers: WsNet
   readonly #port: ClientPort
   readonly #metrics: () => Promise<string>
   readonly #startedAt = this.#env.now()
-  #life: Life | null = null
-  #machine: KvMachine | null = null
+  /** Null between two lives, before founding and after the end. */
+  life: Life | null = null
+  #machine: MachineInUse | null = null
   #stateBytes = 0
   #waiting: readonly string[] = []
   #livesEnded: number[] = []
   #client: Client<Uint8Array> | null = null
+  #leader: NodeId | null = null
   #stopping = false
 
-  constructor(options: ServerOptions, log: Logger) {
+  constructor(options: ServerOptions, log: Logger, make: (folder: string) => MachineInUse) {
     let end: (error: Error) => void = () => {}
     this.ended = new Promise(resolve => {
       end = resolve
     })
-    this.#end = end
+    this.#end = error => {
+      end(error)
+      this.#events.emit('ended', error)
+    }
     this.#options = options
     this.#log = log
+    this.#make = make
     const callers = { hosts: new Set(options.hosts), origins: new Set(options.origins) }
     const view: HttpView = {
       status: () => this.status(),
@@ -105,13 +128,13 @@ class NodeServer implements Server {
     })
     this.#port = new ClientPort({
       env,
-      life: () => this.#life,
+      life: () => this.life,
       welcome: () => this.#welcome(),
-      revision: () => this.#machine?.revision ?? 0
+      revision: () => this.#machine?.revision() ?? 0
     })
     this.#metrics = createMetrics({
       status: () => this.status(),
-      counters: () => (this.#life === null ? [] : [this.#life.node.counters])
+      counters: () => (this.life === null ? [] : [this.life.node.counters])
     })
   }
 
@@ -120,7 +143,7 @@ class NodeServer implements Server {
   }
 
   /** Where this process reaches itself. */
-  get #ownAddress(): string {
+  get ownAddress(): string {
     const { host } = this.#options.listen
     return formatAddress({ host: isWildcard(host) ? '127.0.0.1' : host, port: this.#listensAt })
   }
@@ -165,8 +188,8 @@ class NodeServer implements Server {
     this.#stopping = true
     const closed = new Promise<void>(resolve => this.#http.close(() => resolve()))
     await this.#handOver()
-    const life = this.#life
-    this.#life = null
+    const life = this.life
+    this.life = null
     await this.#client?.close()
     await life?.close()
     this.#port.close()
@@ -221,7 +244,7 @@ class NodeServer implements Server {
   }
 
   #live(life: Life): void {
-    this.#life = life
+    this.life = life
     const { clusterId, incarnation, boot } = life.memory.memory
     const { applied } = life.node
     this.#log.info(
@@ -231,52 +254,55 @@ class NodeServer implements Server {
     this.#changed()
   }
 
-  #makeMachine(folder: string): KvMachine {
-    const { memoryBytes } = this.#options
-    const tableBytesMax = Math.min(kvDefaults.tableBytesMax, Math.floor(memoryBytes / 4))
-    const cleanCacheBytesMax = Math.min(kvDefaults.cleanCacheBytesMax, Math.floor(memoryBytes / 4))
-    const level = stateLevel(folder)
-    this.#machine = new KvMachine(level, this.#env, { tableBytesMax, cleanCacheBytesMax })
-    this.#measure(level)
-    return this.#machine
+  #makeMachine(folder: string): StateMachine {
+    const inUse = this.#make(folder)
+    this.#machine = inUse
+    this.#measure(inUse)
+    return inUse.machine
   }
 
-  /** Asks LevelDB now and then how large the state is on disk, as long as this is the machine in use. */
-  #measure(level: ClassicLevel<Uint8Array, Uint8Array>): void {
-    const machine = this.#machine
+  /** Asks now and then how large the state is on disk, as long as this is the machine in use. */
+  #measure(inUse: MachineInUse): void {
     this.#env.after(measureMs, () => {
-      if (this.#stopping || this.#machine !== machine) return
-      if (level.status !== 'open') return this.#measure(level)
-      level.approximateSize(lowestKey, highestKey).then(
+      if (this.#stopping || this.#machine !== inUse) return
+      inUse.bytes().then(
         bytes => {
           this.#stateBytes = bytes
-          this.#measure(level)
+          this.#measure(inUse)
         },
-        () => this.#measure(level)
+        () => this.#measure(inUse)
       )
     })
   }
 
+  on<Name extends keyof ServerEvents>(event: Name, listener: ServerEvents[Name]): void {
+    this.#events.on(event, listener)
+  }
+
   /** What serves the keys over HTTP: a client of this very node, made when it is first needed. */
   #kv(): HttpKv | null {
-    if (this.#life === null) return null
-    this.#client ??= connect([`ws://${this.#ownAddress}`], { valueEncoding: 'bytes', name: 'http' })
+    if (this.life === null) return null
+    this.#client ??= connect([`ws://${this.ownAddress}`], { valueEncoding: 'bytes', name: 'http' })
     return this.#client
   }
 
   #changed(): void {
-    const life = this.#life
+    const life = this.life
     if (life === null) return
     const { role, term } = life.node.raft.status
-    this.#log.info({ event: 'role', role, term, leader: leaderId(life) }, `${role} in term ${term}`)
+    const leader = leaderId(life)
+    this.#log.info({ event: 'role', role, term, leader }, `${role} in term ${term}`)
     this.#port.news()
+    if (leader === this.#leader) return
+    this.#leader = leader
+    this.#events.emit('leader', leader)
   }
 
   /** A life has ended by a fault. A bug of ours ends the node; a fault of the disk begins another life, a few times. */
   async #failed(error: Error): Promise<void> {
     this.#log.error({ event: 'fault', err: error }, error.message)
-    const life = this.#life
-    this.#life = null
+    const life = this.life
+    this.life = null
     await life?.close()
     if (this.#stopping) return
     const now = this.#env.now()
@@ -290,7 +316,7 @@ class NodeServer implements Server {
 
   /** A leader lets another voter take over, so that clients hardly notice. */
   async #handOver(): Promise<void> {
-    const node = this.#life?.node
+    const node = this.life?.node
     if (node === undefined || node.raft.status.role !== 'leader' || node.raft.status.peers.length === 0) return
     node.transfer(null)
     const deadline = this.#env.now() + handOverMsMax
@@ -305,7 +331,7 @@ class NodeServer implements Server {
   }
 
   #welcome(): Welcome {
-    const life = this.#life
+    const life = this.life
     const members = life?.node.raft.status.membership.members ?? []
     return {
       protocol: clientProtocol.max,
@@ -321,9 +347,9 @@ class NodeServer implements Server {
   #statusParts() {
     return {
       options: this.#options,
-      life: this.#life,
+      life: this.life,
       reasons: this.#waiting,
-      revision: this.#machine?.revision ?? 0,
+      revision: this.#machine?.revision() ?? 0,
       stateBytes: this.#stateBytes,
       uptimeMs: Math.round(this.#env.now() - this.#startedAt),
       version: packageVersion

@@ -1,0 +1,42 @@
+// The table of commands: each is loaded when it is called, so that none pays for the others.
+import type { Command } from 'commander'
+
+export interface CommandEntry {
+  readonly name: string
+  readonly summary: string
+  /** Left out of the help. */
+  readonly hidden?: boolean
+  /** Gives the function that adds arguments, options and the action. */
+  readonly load: () => Promise<(command: Command) => void>
+}
+
+export const commands: readonly CommandEntry[] = [
+  { name: 'start', summary: 'run one node', load: async () => (await import('./start.ts')).start },
+  {
+    name: 'cluster',
+    summary: 'run a cluster on this machine',
+    load: async () => (await import('./cluster.ts')).cluster
+  },
+  {
+    name: 'demo',
+    summary: 'show a cluster survive the loss of its leader, unattended',
+    load: async () => (await import('./demo.ts')).demo
+  },
+  { name: 'put', summary: 'write a key', load: async () => (await import('./put.ts')).put },
+  { name: 'get', summary: 'read a key, or a range of keys', load: async () => (await import('./get.ts')).get },
+  { name: 'del', summary: 'delete a key', load: async () => (await import('./del.ts')).del },
+  { name: 'incr', summary: 'add to a counter', load: async () => (await import('./incr.ts')).incr },
+  { name: 'status', summary: 'show the nodes of a cluster', load: async () => (await import('./status.ts')).status },
+  { name: 'bench', summary: 'measure a cluster', load: async () => (await import('./bench.ts')).bench },
+  {
+    name: 'bench-load',
+    summary: 'the load generator of bench',
+    hidden: true,
+    load: async () => (await import('./bench-load.ts')).benchLoad
+  },
+  {
+    name: 'completion',
+    summary: 'print a completion script for a shell',
+    load: async () => (await import('./completion.ts')).completion
+  }
+]

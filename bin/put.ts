@@ -1,0 +1,68 @@
+// `stretto put KEY VALUE`: writes a key.
+import type { Command } from 'commander'
+import { StrettoError } from '../lib/base/errors.ts'
+import { parseDuration } from '../lib/server/durations.ts'
+import { jsonOfBytes } from '../lib/server/json-entry.ts'
+import { UsageError } from '../lib/server/usage-error.ts'
+import { valueBytesMax } from '../lib/wire/kv.ts'
+import { addClientOptions, type ClientOptions, outputOf, parseCount, useClient } from './client-options.ts'
+import { jsonOfPrevious, printJson, printLine, printValue, shownBytes } from './print.ts'
+
+interface PutOptions extends ClientOptions {
+  readonly ifRevision?: string
+  readonly ifAbsent?: boolean
+  readonly prev?: boolean
+  readonly notAfter?: string
+}
+
+export function put(command: Command): void {
+  command
+    .argument('<key>')
+    .argument('<value>', "the value, or '-' to read it from the standard input")
+    .option('--if-revision <n>', 'only if the key was last written at this revision; 0: only if it is absent')
+    .option('--if-absent', 'only if the key is absent')
+    .option('--prev', 'show the entry that was there before')
+    .option('--not-after <duration>', 'do not apply it later than this from now')
+  addClientOptions(command)
+  command.action(runPut)
+}
+
+async function runPut(key: string, value: string, options: PutOptions): Promise<void> {
+  const { ifRevision, ifAbsent = false, prev = false, notAfter } = options
+  if (ifRevision !== undefined && ifAbsent) throw new UsageError('--if-revision and --if-absent exclude each other')
+  const conditions = {
+    ...(ifRevision === undefined ? {} : { ifRevision: parseCount('--if-revision', ifRevision, 0) }),
+    ...(ifAbsent ? { ifAbsent } : {}),
+    ...(prev ? { previous: true } : {}),
+    ...(notAfter === undefined ? {} : { notAfter: parseDuration(notAfter) })
+  }
+  const content = value === '-' ? await readInput() : Buffer.from(value)
+  await useClient(options, async db => {
+    const result = await db.put(key, content, conditions)
+    const output = outputOf(options)
+    if (output === 'value') printValue(result.revision)
+    else if (output === 'json') {
+      const previous = prev ? { previous: jsonOfPrevious(result.previous) } : {}
+      printJson({ ...jsonOfBytes('key', key), revision: result.revision, ...previous })
+    } else {
+      const before = prev ? `, before: ${shownPrevious(result.previous)}` : ''
+      printLine(`${shownBytes(key)} written at revision ${result.revision}${before}`)
+    }
+  })
+}
+
+function shownPrevious(previous: { readonly value: Uint8Array | null } | null | undefined): string {
+  return previous?.value ? shownBytes(previous.value) : 'absent'
+}
+
+async function readInput(): Promise<Uint8Array> {
+  const parts: Buffer[] = []
+  let length = 0
+  for await (const part of process.stdin as AsyncIterable<Buffer>) {
+    length += part.length
+    if (length > valueBytesMax)
+      throw new StrettoError('TOO_LARGE', `the value on the standard input is above ${valueBytesMax} bytes`)
+    parts.push(part)
+  }
+  return Buffer.concat(parts)
+}

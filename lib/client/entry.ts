@@ -1,0 +1,111 @@
+// What calls come back with: entries and results, made from the bytes of answers.
+import { StrettoError } from '../base/errors.ts'
+import { type Packed, unpack } from '../record/pack.ts'
+import type { Consistency } from '../wire/client.ts'
+import { readEntry } from '../wire/kv.ts'
+import { type Codec, decodeText } from './encoding.ts'
+
+export interface Entry<V> {
+  readonly key: string
+  readonly value: V
+  readonly createRevision: number
+  readonly modRevision: number
+  /** 1 when the key was created, 1 more with each write. */
+  readonly version: number
+  /** 0 for none. */
+  readonly leaseId: number
+}
+
+export interface PutResult<V> {
+  readonly revision: number
+  /** The entry before, where it was asked for; null: there was none. */
+  readonly previous?: Entry<V> | null
+  /** The write was applied once, but when the client asked again its answer was too large to have been kept. */
+  readonly resultGone?: true
+}
+
+export interface DeleteResult<V> extends PutResult<V> {
+  readonly deleted: number
+}
+
+export interface IncrementResult {
+  readonly value: number
+  readonly revision: number
+}
+
+/** An entry, and what it was served from. */
+export interface Reading<V> {
+  readonly entry: Entry<V> | null
+  /** Of the store. */
+  readonly revision: number
+  readonly term: number
+  /** Of the log. */
+  readonly index: number
+  /** The id of the node. */
+  readonly servedBy: string
+  readonly consistency: Consistency
+  /** Milliseconds since that node last knew itself level with a leader; 0 unless `stale`. */
+  readonly age: number
+}
+
+/** What became of a write: it never will be applied; it was; or it is no longer known. */
+export type Resolution<V> = 'not-applied' | 'expired' | { readonly applied: AppliedResult<V> }
+
+export interface AppliedResult<V> extends PutResult<V> {
+  readonly deleted?: number
+  readonly value?: number
+}
+
+/** `key`: the text asked for, where it is known. @throws StrettoError BAD_REQUEST; what the codec throws */
+export function entryOf<V>(packed: Packed | undefined, codec: Codec<V>, key?: string): Entry<V> {
+  const entry = readEntry(packed)
+  const { createRevision, modRevision, version, leaseId } = entry
+  if (entry.value === null) throw new StrettoError('BAD_REQUEST', 'an entry without its value')
+  const value = decodeValue(codec, entry.value)
+  return { key: key ?? decodeText(entry.key), value, createRevision, modRevision, version, leaseId }
+}
+
+function decodeValue<V>(codec: Codec<V>, bytes: Uint8Array): V {
+  try {
+    return codec.decode(bytes)
+  } catch (cause) {
+    throw new UndecodableValue(cause)
+  }
+}
+
+/** The value encoding of this client cannot read what is stored: a matter of the caller, not of the node. */
+export class UndecodableValue extends Error {
+  override readonly name = 'UndecodableValue'
+
+  constructor(cause: unknown) {
+    super('the value cannot be decoded', { cause })
+  }
+}
+
+export function entryOrNull<V>(packed: Packed | undefined, codec: Codec<V>, key?: string): Entry<V> | null {
+  return packed === null ? null : entryOf(packed, codec, key)
+}
+
+/** @throws StrettoError BAD_REQUEST for anything but an array */
+export function unpackAnswer(bytes: Uint8Array): readonly Packed[] {
+  const value = unpack(bytes)
+  if (!Array.isArray(value)) throw new StrettoError('BAD_REQUEST', 'an answer that is no array')
+  return value as readonly Packed[]
+}
+
+/** @throws StrettoError BAD_REQUEST */
+export function numberOf(packed: Packed | undefined): number {
+  if (typeof packed !== 'number' || !Number.isSafeInteger(packed)) {
+    throw new StrettoError('BAD_REQUEST', 'an answer without its number')
+  }
+  return packed
+}
+
+/** The result that the answer of a command tells by its shape, the command itself being unknown. */
+export function appliedOf<V>(revision: number, answer: Uint8Array | null, codec: Codec<V>): AppliedResult<V> {
+  if (answer === null) return { revision }
+  const fields = unpackAnswer(answer)
+  if (fields.length === 2) return { revision, deleted: numberOf(fields[0]), previous: entryOrNull(fields[1], codec) }
+  const first = fields[0]
+  return typeof first === 'number' ? { revision, value: first } : { revision, previous: entryOrNull(first, codec) }
+}

@@ -1,0 +1,246 @@
+// Asking what became of writes: for the user who kept an operation id, and for the client's own abandoned writes.
+import { writeU32, writeU64 } from '../base/bytes.ts'
+import { codeOfNumber, StrettoError } from '../base/errors.ts'
+import { commandHeadBytes, recordAt, recordKind, writeCommandHead } from '../record/record.ts'
+import { frameKind, type Refused, readApplied } from '../wire/client.ts'
+import { Call } from './call.ts'
+import type { Connection } from './connection.ts'
+import { type Context, Patience, patienceMs } from './context.ts'
+import type { Draft } from './draft.ts'
+import type { Codec } from './encoding.ts'
+import { appliedOf, type Resolution, UndecodableValue } from './entry.ts'
+import { mayRetry, unexpected, type Waiter } from './requests.ts'
+import { operationIdOf, parseOperationId } from './session.ts'
+import { tickOf } from './wheel.ts'
+import { timedOut, type Verdict } from './write.ts'
+
+/** How many answers about abandoned writes are kept for a user who asks later. */
+const keptMax = 4096
+const backgroundPatienceMs = 5000
+
+type Answer = readonly Verdict[] | 'expired'
+
+export class Resolves {
+  readonly #context: Context
+  readonly #codec: Codec<unknown>
+  readonly #patience = new Patience()
+  readonly #open = new Set<Resolving>()
+  /** By operation id; the oldest goes first. */
+  readonly #kept = new Map<string, Verdict | 'expired'>()
+  #retryAt = 0
+
+  constructor(context: Context, codec: Codec<unknown>) {
+    this.#context = context
+    this.#codec = codec
+  }
+
+  /** Asks until it is answered; `settled` is told when nothing of the draft can be applied any more. */
+  background(draft: Draft, settled: (draft: Draft) => void): void {
+    const { session, serial, writes } = draft
+    const serials = writes.map((_, at) => serial + at)
+    const hear = (answer: Answer | null): void => {
+      if (answer !== null) {
+        for (const [at, one] of serials.entries()) this.#keep(operationIdOf(session, one), verdictAt(answer, at))
+      }
+      settled(draft)
+    }
+    this.#start(new Resolving(this, this.#context, session.id, serials, Number.POSITIVE_INFINITY, hear))
+  }
+
+  /** @throws StrettoError BAD_REQUEST */
+  ask(operationId: string, deadline: number, signal?: AbortSignal): Promise<never> {
+    const { session, serial } = parseOperationId(operationId)
+    const hear = (answer: Answer | null): void => {
+      const verdict = answer === null ? 'expired' : verdictAt(answer, 0)
+      // Meanwhile the client may have heard of it by itself and let the cluster forget it.
+      this.#tell(resolving, verdict === 'expired' ? (this.#kept.get(operationId) ?? verdict) : verdict)
+    }
+    const resolving = new Resolving(this, this.#context, session, [serial], deadline, hear)
+    const kept = this.#kept.get(operationId)
+    if (kept !== undefined) {
+      this.#tell(resolving, kept)
+    } else {
+      this.#start(resolving)
+      if (signal !== undefined) resolving.heed(signal)
+    }
+    return resolving.promise
+  }
+
+  turn(path: Connection, now: number): void {
+    if (now < this.#retryAt) return
+    for (const resolving of this.#open) if (resolving.path !== path) resolving.send(path, now)
+  }
+
+  lost(connection: Connection): void {
+    for (const resolving of this.#open) if (resolving.path === connection) resolving.path = null
+  }
+
+  close(reason: StrettoError): void {
+    for (const resolving of this.#open) if (!resolving.isBackground) resolving.fail(reason)
+    this.#open.clear()
+  }
+
+  /** Users who wait; what goes on in the background does not count. */
+  get waitingCount(): number {
+    let count = 0
+    for (const resolving of this.#open) if (!resolving.isBackground) count++
+    return count
+  }
+
+  answered(resolving: Resolving, answer: Answer): void {
+    this.#patience.answered()
+    this.end(resolving)
+    resolving.hear(answer)
+  }
+
+  refused(resolving: Resolving, refused: Refused, from: Connection): void {
+    if (refused.code === 'SESSION_EXPIRED') {
+      this.answered(resolving, 'expired')
+      return
+    }
+    if (!mayRetry(refused)) {
+      this.end(resolving)
+      if (resolving.isBackground) resolving.hear(null)
+      else resolving.fail(new StrettoError(refused.code, refused.text))
+      return
+    }
+    const delay = this.#patience.refused(this.#context, from, refused.retryAfterMs)
+    this.#retryAt = this.#context.env.now() + delay
+    this.#context.env.after(delay, () => this.#context.takeTurn())
+  }
+
+  end(resolving: Resolving): void {
+    this.#open.delete(resolving)
+    this.#context.ended()
+    this.#context.requests.remove(resolving.number)
+    this.#context.wheel.remove(resolving)
+  }
+
+  #start(resolving: Resolving): void {
+    resolving.number = this.#context.requests.add(resolving)
+    this.#open.add(resolving)
+    if (!resolving.isBackground) this.#context.wheel.add(resolving, tickOf(resolving.deadline))
+    this.#context.takeTurn()
+  }
+
+  #keep(operationId: string, verdict: Verdict | 'expired'): void {
+    if (this.#kept.size >= keptMax) {
+      for (const oldest of this.#kept.keys()) {
+        this.#kept.delete(oldest)
+        break
+      }
+    }
+    this.#kept.set(operationId, verdict)
+  }
+
+  #tell(resolving: Resolving, verdict: Verdict | 'expired'): void {
+    try {
+      resolving.succeed(this.#resolution(verdict))
+    } catch (error) {
+      if (!(error instanceof UndecodableValue)) throw error
+      resolving.fail(
+        new StrettoError('BAD_REQUEST', `applied, but ${error.message}`, { fate: 'unknown', cause: error.cause })
+      )
+    }
+  }
+
+  #resolution(verdict: Verdict | 'expired'): Resolution<unknown> {
+    if (verdict === 'expired') return 'expired'
+    if (verdict.status !== 0) return codeOfNumber(verdict.status) === 'SESSION_EXPIRED' ? 'expired' : 'not-applied'
+    return { applied: appliedOf(verdict.revision, verdict.answer, this.#codec) }
+  }
+}
+
+/** One resolve record, asked again until it is answered. */
+class Resolving extends Call implements Waiter {
+  path: Connection | null = null
+  readonly deadline: number
+  number = 0
+  /** Told the answer once; null: the node refuses for good to say. */
+  readonly hear: (answer: Answer | null) => void
+  readonly #owner: Resolves
+  readonly #context: Context
+  readonly #session: Uint8Array
+  readonly #serials: readonly number[]
+
+  constructor(
+    owner: Resolves,
+    context: Context,
+    session: Uint8Array,
+    serials: readonly number[],
+    deadline: number,
+    hear: (answer: Answer | null) => void
+  ) {
+    super()
+    this.hear = hear
+    this.#owner = owner
+    this.#context = context
+    this.#session = session
+    this.#serials = serials
+    this.deadline = deadline
+  }
+
+  /** The client's own: no user waits, so it has no deadline. */
+  get isBackground(): boolean {
+    return this.deadline === Number.POSITIVE_INFINITY
+  }
+
+  send(path: Connection, now: number): void {
+    this.path = path
+    if (this.isBackground) {
+      this.#context.wheel.remove(this)
+      this.#context.wheel.add(this, tickOf(now + 2 * backgroundPatienceMs))
+    }
+    const serials = this.#serials
+    const bytes = new Uint8Array(commandHeadBytes + 8 * serials.length)
+    for (const [at, serial] of serials.entries()) writeU64(bytes, commandHeadBytes + 8 * at, serial)
+    const head = { session: this.#session, count: serials.length, serial: serials[0]!, floor: 0, notAfter: 0 }
+    const patience = this.isBackground ? backgroundPatienceMs : patienceMs(this.deadline, now)
+    writeCommandHead(bytes, recordKind.resolve, head, patience)
+    writeU32(bytes, recordAt.term, this.number)
+    path.send(bytes)
+  }
+
+  answered(frame: Uint8Array): void {
+    if (frame[4] !== frameKind.applied) throw unexpected()
+    const { each, revision } = readApplied(frame)
+    if (each !== null && each.length !== this.#serials.length) throw unexpected()
+    const plain = (at: number): Verdict => ({ status: 0, revision: revision + at, answer: null })
+    this.#owner.answered(
+      this,
+      each === null
+        ? this.#serials.map((_, at) => plain(at))
+        : each.map((verdict, at) => (verdict === null ? plain(at) : ownVerdict(verdict)))
+    )
+  }
+
+  refused(refused: Refused, from: Connection): void {
+    if (this.path !== from) return
+    this.path = null
+    this.#owner.refused(this, refused, from)
+  }
+
+  override expire(): void {
+    if (this.isBackground) {
+      // The node has kept silent about it for longer than it was asked to try.
+      this.path = null
+      this.#context.takeTurn()
+      return
+    }
+    this.abandoned()
+    this.fail(timedOut('unknown', null, this.#context.links.lastFailure))
+  }
+
+  protected override abandoned(): void {
+    this.#owner.end(this)
+  }
+}
+
+/** The frame is only lent: an answer that is kept is copied. */
+function ownVerdict(verdict: Verdict): Verdict {
+  return verdict.answer === null ? verdict : { ...verdict, answer: new Uint8Array(verdict.answer) }
+}
+
+function verdictAt(answer: Answer, at: number): Verdict | 'expired' {
+  return answer === 'expired' ? answer : answer[at]!
+}
