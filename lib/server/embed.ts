@@ -10,9 +10,10 @@ import { fromMemoryMachine, type MemoryMachine } from '../machine/memory-machine
 import { WsNet } from '../transport/ws-net.ts'
 import { type Consistency, clientMessageBytesMax, clientSubprotocol } from '../wire/client.ts'
 import { FileVault } from './file-vault.ts'
+import type { MachineInUse } from './machine-in-use.ts'
 import { readServerOptions } from './options.ts'
 import { promised } from './promised.ts'
-import { type MachineInUse, NodeServer, type ServerEvents } from './server.ts'
+import { NodeServer, type ServerEvents } from './server.ts'
 import type { NodeStatus } from './status.ts'
 
 export { StrettoError } from '../base/errors.ts'

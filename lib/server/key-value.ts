@@ -2,8 +2,8 @@
 import { realEnv } from '../client/real-env.ts'
 import { KvMachine, kvDefaults } from '../kv/kv-machine.ts'
 import { stateLevel } from '../kv/state-level.ts'
+import type { MachineInUse } from './machine-in-use.ts'
 import type { ServerOptions } from './options.ts'
-import type { MachineInUse } from './server.ts'
 
 const lowestKey = new Uint8Array(0)
 const highestKey = new Uint8Array(16).fill(255)

@@ -18,20 +18,13 @@ import { createHttpServer, type HttpView } from './http.ts'
 import { keyValueMachine } from './key-value.ts'
 import type { HttpKv } from './kv-http.ts'
 import { type Life, openLife } from './life.ts'
+import type { MachineInUse } from './machine-in-use.ts'
 import { createMetrics } from './metrics.ts'
 import type { ServerOptions } from './options.ts'
 import { promised } from './promised.ts'
 import type { NodeStatus, Readiness } from './status.ts'
 import { leaderId, readinessOf, statusOf } from './status-of.ts'
 import { packageVersion } from './version.ts'
-
-/** The machine of one life, and what the server shows of it. */
-export interface MachineInUse {
-  readonly machine: StateMachine
-  readonly revision: () => number
-  /** Size on disk. */
-  readonly bytes: () => Promise<number>
-}
 
 export interface ServerEvents {
   /** Another node leads, or none that is known here. */

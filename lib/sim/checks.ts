@@ -1,7 +1,7 @@
 // What must hold after every event, judged by a ghost state that no node sees and no crash takes. Codes as in INVARIANTS.md.
 import { assert } from '../base/assert.ts'
 import { type Block, type Index, lastOf, type MemberKey, type Term } from '../raft/types.ts'
-import type { SimNode } from './cluster.ts'
+import type { SimNode } from './sim-node.ts'
 
 /** A broken invariant, with its code. */
 export class Violation extends Error {
@@ -128,12 +128,17 @@ export class Checks {
     }
   }
 
-  /** Whole blocks in [from, to] as the node's log has them. */
+  /** Whole blocks in [from, to] as the node's log has them: what it has not in memory is on its disk. */
   #blocks(node: SimNode, from: Index, to: Index): readonly Block[] {
     if (from > to) return []
-    const blocks = node.log!.hot(from, Number.POSITIVE_INFINITY)
-    assert(blocks !== null || node.image.blocks.length > 0, 'a log that is not in memory is on disk')
-    return (blocks ?? node.image.blocks).filter(block => lastOf(block) >= from && lastOf(block) <= to)
+    const log = node.log!
+    const within = (block: Block): boolean => lastOf(block) >= from && lastOf(block) <= to
+    const near = log.hot(from, Number.POSITIVE_INFINITY)
+    if (near !== null) return near.filter(within)
+    // The disk may still hold blocks that have been cut: they begin where memory does, or lie above the end of the log.
+    const old = node.image.blocks.filter(block => lastOf(block) <= log.tail.index && log.hot(block.first, 1) === null)
+    assert(old.length > 0, 'a log that is not in memory is on disk')
+    return [...old, ...log.hot(lastOf(old.at(-1)!) + 1, Number.POSITIVE_INFINITY)!].filter(within)
   }
 
   #seenOf(node: SimNode): Seen {

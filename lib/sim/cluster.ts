@@ -2,21 +2,18 @@
 
 import { readU32, readU64 } from '../base/bytes.ts'
 import type { Done } from '../base/env.ts'
-import type { Random } from '../base/random.ts'
-import { foundingBase } from '../log/found-log.ts'
-import { LogImage, MemoryLog } from '../log/memory-log.ts'
-import type { StateMachine } from '../machine/machine.ts'
+import { MemoryLog } from '../log/memory-log.ts'
 import { fromMemoryMachine, type MemoryMachine } from '../machine/memory-machine.ts'
 import { ReplicatedMachine } from '../machine/replicated-machine.ts'
-import { MemoryVault } from '../machine/vault.ts'
 import { Node } from '../node/node.ts'
 import type { WriteResult } from '../node/result.ts'
 import { defaultConfig, type RaftConfig } from '../raft/config.ts'
 import { Core } from '../raft/core.ts'
-import { lastOf, type MemberKey, type Membership, memberKey } from '../raft/types.ts'
+import { type Membership, memberKey } from '../raft/types.ts'
 import { blockHeaderBytes, recordAt } from '../record/record.ts'
 import { Checks } from './checks.ts'
 import { Network, type NetworkFaults } from './network.ts'
+import { SimNode } from './sim-node.ts'
 import { type Life, World } from './world.ts'
 
 export interface SimOptions {
@@ -33,25 +30,6 @@ export interface SimOptions {
 }
 
 export const gentleNetwork: NetworkFaults = { drop: 0, delayMsMin: 0.1, delayMsMax: 1 }
-
-/** One node: what outlives its crashes, and its present life. */
-export class SimNode {
-  readonly key: MemberKey
-  readonly image: LogImage
-  readonly vault: MemoryVault
-  readonly random: Random
-  life: Life | null = null
-  node: Node | null = null
-  machine: StateMachine | null = null
-  log: MemoryLog | null = null
-
-  constructor(key: MemberKey, membership: Membership, world: World) {
-    this.key = key
-    this.image = new LogImage(foundingBase({ clusterId: '0'.repeat(32), membership }))
-    this.vault = new MemoryVault({ soon: turn => void world.after(0, null, turn) })
-    this.random = world.random(key)
-  }
-}
 
 export class SimCluster {
   readonly world: World
@@ -155,10 +133,4 @@ export class SimCluster {
     })
     return met
   }
-}
-
-/** The last index of the log that the disk of a node holds. */
-export function durableLast(node: SimNode): number {
-  const last = node.image.blocks.at(-1)
-  return last === undefined ? node.image.base.index : lastOf(last)
 }

@@ -2,7 +2,8 @@
 import { t } from 'tap'
 import type { WriteResult } from '../../lib/node/result.ts'
 import { resultFrame } from '../../lib/server/client-port.ts'
-import { gentleNetwork, SimCluster, type SimNode, type SimOptions } from '../../lib/sim/cluster.ts'
+import { gentleNetwork, SimCluster, type SimOptions } from '../../lib/sim/cluster.ts'
+import type { SimNode } from '../../lib/sim/sim-node.ts'
 import { draftOf, Tally } from '../help/tally.ts'
 
 function clusterOf(nodes: number, seed: number, options: Partial<SimOptions> = {}): SimCluster {
@@ -142,6 +143,22 @@ t.test('bad records are refused, not applied, and nothing else is disturbed', as
 })
 
 const commandsAt = 76
+
+t.test('a read of the local state is answered at once, also where nothing is written any more', async t => {
+  const cluster = clusterOf(3, 7)
+  elect(cluster)
+  cluster.run(1_000)
+  for (const { node } of cluster.nodes) {
+    const { now } = cluster.world
+    let fault: Error | null | undefined
+    node!.read({ point: 'local', leastIndex: node!.applied, patienceMs: 5_000, enough: null }, error => {
+      fault = error
+    })
+    cluster.run(10_000, () => fault !== undefined)
+    t.equal(fault, null)
+    t.ok(cluster.world.now - now < 1, `${cluster.world.now - now} ms`)
+  }
+})
 
 t.test('a stopped node answers everybody', async t => {
   const cluster = clusterOf(3, 6)

@@ -1,0 +1,9 @@
+// The machine of one life of a node, and what the server shows of it.
+import type { StateMachine } from '../machine/machine.ts'
+
+export interface MachineInUse {
+  readonly machine: StateMachine
+  readonly revision: () => number
+  /** Size on disk. */
+  readonly bytes: () => Promise<number>
+}
