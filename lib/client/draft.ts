@@ -1,7 +1,7 @@
 // A draft record: the writes that share one frame, one place in the log and one answer.
 import { writeU32, writeU64 } from '../base/bytes.ts'
 import { type Packed, pack } from '../record/pack.ts'
-import { commandHeadBytes, recordAt, recordKind, resumesFlag, writeCommandHead } from '../record/record.ts'
+import { commandAt, commandHeadBytes, inOrderFlag, recordAt, recordKind, writeCommandHead } from '../record/record.ts'
 import { type Applied, frameKind, type Refused, readApplied } from '../wire/client.ts'
 import type { Connection } from './connection.ts'
 import { patienceMs } from './context.ts'
@@ -68,16 +68,17 @@ export class Draft extends Timed implements Waiter, Gathered {
     return this.uncertain || this.path !== null
   }
 
-  /** `resumes`: nothing that was sent before on this link is still waited for. */
-  send(path: Connection, now: number, resumes: boolean): void {
+  send(path: Connection, now: number): void {
     if (this.path !== null) this.uncertain = true
     // The bytes of an earlier attempt may still be on their way: only a copy is changed.
     if (this.attempts > 0) this.bytes = new Uint8Array(this.bytes)
     this.attempts++
     this.path = path
-    this.bytes[recordAt.flags] = resumes ? resumesFlag : 0
+    this.bytes[recordAt.flags] = inOrderFlag
     writeU32(this.bytes, recordAt.term, this.number)
     writeU64(this.bytes, recordAt.index, patienceMs(this.deadline, now))
+    // Serials that have been let go of since the last attempt are not to be waited for.
+    writeU64(this.bytes, commandAt.floor, this.session.floor)
     path.send(this.bytes)
   }
 

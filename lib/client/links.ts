@@ -77,6 +77,10 @@ export class Links implements ConnectionOwner {
 
   welcomed(connection: Connection, first: boolean): void {
     const welcome = connection.welcome!
+    if (welcome.clusterId === '') {
+      connection.close('it belongs to no cluster yet, or does not serve at present')
+      return
+    }
     this.#clusterId ??= welcome.clusterId
     if (welcome.clusterId !== this.#clusterId) {
       connection.close(`it belongs to another cluster, ${welcome.clusterId}`)

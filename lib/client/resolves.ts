@@ -146,7 +146,7 @@ export class Resolves {
 
   #resolution(verdict: Verdict | 'expired'): Resolution<unknown> {
     if (verdict === 'expired') return 'expired'
-    if (verdict.status !== 0) return codeOfNumber(verdict.status) === 'SESSION_EXPIRED' ? 'expired' : 'not-applied'
+    if (verdict.status !== 0) return 'not-applied'
     return { applied: appliedOf(verdict.revision, verdict.answer, this.#codec) }
   }
 }
@@ -241,6 +241,8 @@ function ownVerdict(verdict: Verdict): Verdict {
   return verdict.answer === null ? verdict : { ...verdict, answer: new Uint8Array(verdict.answer) }
 }
 
+/** `expired`: the whole session is forgotten, or this serial of it. */
 function verdictAt(answer: Answer, at: number): Verdict | 'expired' {
-  return answer === 'expired' ? answer : answer[at]!
+  const verdict = answer === 'expired' ? answer : answer[at]!
+  return verdict === 'expired' || codeOfNumber(verdict.status) === 'SESSION_EXPIRED' ? 'expired' : verdict
 }

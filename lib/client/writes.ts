@@ -38,8 +38,6 @@ export class Writes implements WriteOwner, DraftOwner {
   /** A record was refused: nothing new is sent before it, or the order would be lost. */
   #paused = false
   #retryAt = 0
-  /** The next record is the first after a refusal or on a new path. */
-  #resumes = false
 
   constructor(context: Context, resolves: Resolves) {
     this.#context = context
@@ -116,9 +114,12 @@ export class Writes implements WriteOwner, DraftOwner {
       return
     }
     if (refused.fate === 'unknown') draft.uncertain = true
+    const wasPaused = this.#paused
     this.#paused = true
     this.#context.takeTurn()
     if (mayRetry(refused)) {
+      // Those sent after a refused one are refused along with it: that is no reason for more patience.
+      if (wasPaused) return
       const delay = this.#patience.refused(this.#context, from, refused.retryAfterMs)
       this.#retryAt = this.#context.env.now() + delay
       this.#context.env.after(delay, () => this.#context.takeTurn())
@@ -163,13 +164,7 @@ export class Writes implements WriteOwner, DraftOwner {
   /** All that is not answered, in order; after it new records may follow. */
   #sendAgain(path: Connection, now: number): void {
     this.#paused = false
-    this.#resumes = true
-    for (const draft of this.#drafts) if (!draft.done && !draft.abandoned) this.#send(draft, path, now)
-  }
-
-  #send(draft: Draft, path: Connection, now: number): void {
-    draft.send(path, now, this.#resumes)
-    this.#resumes = false
+    for (const draft of this.#drafts) if (!draft.done && !draft.abandoned) draft.send(path, now)
   }
 
   #inFlight(path: Connection): boolean {
@@ -190,7 +185,7 @@ export class Writes implements WriteOwner, DraftOwner {
       this.#flightBytes += draft.bytes.length
       this.#usedAt = now
       this.#context.wheel.add(draft, tickOf(draft.deadline))
-      this.#send(draft, path, now)
+      draft.send(path, now)
     }
   }
 

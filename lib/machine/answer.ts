@@ -64,6 +64,12 @@ export const malformedRecord: RefusedRecord = {
   text: 'the record is malformed'
 }
 
+export const outOfTurn: RefusedRecord = {
+  code: 'UNAVAILABLE',
+  fate: 'not-applied',
+  text: 'an earlier command of the session has not come yet: all that are not answered are to be sent again, in order'
+}
+
 export const beyondWindow: RefusedRecord = {
   code: 'BAD_REQUEST',
   fate: 'not-applied',

@@ -1,19 +1,27 @@
 // Decides, record by record, what may be executed, gathers that into batches, and fills in the answers afterwards.
 //
 // A record whose decision hangs on something not yet executed is put off (`command` and `resolve` say false, and have
-// changed nothing then): its serials meet pending ones, or the table could reach its limit in bytes. So the decisions are
+// changed nothing then): its serials meet pending ones or wait for them, or the table could reach its limit in bytes. So the decisions are
 // those of applying each record alone, whatever is batched. The proof for the limit: while there is room for all that the
 // batches can bring, settling them drops no session, so it does not matter what else happens to the table before that.
 import { assert } from '../base/assert.ts'
 import { readU16, readU64 } from '../base/bytes.ts'
 import type { Block, Index } from '../raft/types.ts'
-import { commandAt, commandFault, commandHeadBytes, recordHeaderBytes } from '../record/record.ts'
+import {
+  commandAt,
+  commandFault,
+  commandHeadBytes,
+  inOrderFlag,
+  recordAt,
+  recordHeaderBytes
+} from '../record/record.ts'
 import {
   type Answer,
   beyondWindow,
   cancelled,
   forgotten,
   malformedRecord,
+  outOfTurn,
   type RefusedRecord,
   sessionExpired,
   type Verdict
@@ -86,10 +94,13 @@ export class Decisions {
     const floor = readU64(bytes, at + commandAt.floor)
     if (serial + count - 1 > floor + serialWindow) return this.#refuse(place, serial, count, beyondWindow)
     const known = this.#table.find(bytes, at + commandAt.session)
+    const inOrder = (bytes[at + recordAt.flags]! & inOrderFlag) !== 0
     if (known?.meetsPending(serial, serial + count - 1) === true || this.#crowded(count)) return false
+    if (inOrder && known !== undefined && known.pendingTo !== 0 && !known.inTurn(serial)) return false
     const session = this.#table.enter(known, bytes, at + commandAt.session, time)
     if (session === null) return this.#refuse(place, serial, count, sessionExpired)
     this.#table.raiseFloor(session, floor)
+    if (inOrder && !session.inTurn(serial)) return this.#refuse(place, serial, count, outOfTurn)
     const answer = this.#answer(place, serial, count)
     const notAfter = readU64(bytes, at + commandAt.notAfter)
     const late = notAfter !== 0 && notAfter < time
@@ -188,7 +199,8 @@ export class Decisions {
   }
 
   #resolveOne(session: Session, serial: number): Verdict {
-    if (serial <= session.floor || serial > session.floor + cancelWindow) return forgotten
+    const plausible = Number.isSafeInteger(serial) && serial <= session.floor + cancelWindow
+    if (serial <= session.floor || !plausible) return forgotten
     const verdict = session.verdict(serial)
     if (verdict !== null) return verdict
     this.#table.store(session, serial, cancelled)

@@ -185,7 +185,10 @@ export class ReplicatedMachine {
         const length = readU32(block.bytes, this.#at)
         const index = block.first + this.#record
         if (index > this.#index) {
-          if (!this.#take(block, length, index)) return this.#execute(false)
+          if (!this.#take(block, length, index)) {
+            assert(this.#decisions.batches.length > 0, 'a record waits only for what is pending')
+            return this.#execute(false)
+          }
           if (this.#unable) return this.#execute(true)
           this.#index = index
         }
@@ -216,6 +219,7 @@ export class ReplicatedMachine {
         this.#decisions.expiry(place)
         return true
       case recordKind.membership:
+        assert(length > recordHeaderBytes, 'a membership record holds a membership')
         this.#membership = { index, bytes: new Uint8Array(bytes.subarray(at + recordHeaderBytes, at + length)) }
         return true
       case recordKind.version:

@@ -36,11 +36,15 @@ export class Session {
   /** Stamp of its last record; no earlier than `opened`. */
   usedAt: number
   floor: number
+  /** The lowest serial of which nothing is known. */
+  next: number
   /** Bytes it counts for. */
   cost = sessionCost
   /** Serials now in the hands of the inner machine; `pendingTo` 0 when there are none. */
   pendingFrom = 0
   pendingTo = 0
+  /** What `next` is at least, once the pending ones have been executed. */
+  #pendingNext = 0
   /** Dropped from the table: what is still pending is executed but no longer remembered. */
   dropped = false
   /** Neighbours in order of last use. */
@@ -53,6 +57,7 @@ export class Session {
     this.opened = opened
     this.usedAt = usedAt
     this.floor = floor
+    this.next = floor + 1
   }
 
   get runs(): readonly Run[] {
@@ -70,7 +75,13 @@ export class Session {
     return this.pendingTo !== 0 && first <= this.pendingTo && last >= this.pendingFrom
   }
 
+  /** All serials before this one are known, or will be once the pending ones have been executed. */
+  inTurn(serial: number): boolean {
+    return serial <= Math.max(this.next, this.#pendingNext)
+  }
+
   pend(first: number, last: number): void {
+    if (this.inTurn(first)) this.#pendingNext = Math.max(this.#pendingNext, last + 1)
     if (this.pendingTo === 0 || first < this.pendingFrom) this.pendingFrom = first
     if (last > this.pendingTo) this.pendingTo = last
   }
@@ -78,6 +89,7 @@ export class Session {
   settle(): void {
     this.pendingFrom = 0
     this.pendingTo = 0
+    this.#pendingNext = 0
   }
 
   /** What became of a serial above the floor; null when it has not been seen. */
@@ -124,12 +136,14 @@ export class Session {
       else this.#runs.splice(at, 0, run)
       this.cost += costOf(run)
     }
+    if (from === this.next) this.#goOn(from)
   }
 
   /** The client has the answers up to `floor`: they are forgotten, and these serials never executed again. */
   raiseFloor(floor: number): void {
     if (floor <= this.floor) return
     this.floor = floor
+    if (floor >= this.next) this.#goOn(floor + 1)
     let over = 0
     for (const run of this.#runs) {
       if (run.serial + run.count - 1 > floor) break
@@ -144,6 +158,16 @@ export class Session {
     first.serial += below
     first.count -= below
     first.revision = later(first.status, first.revision, below)
+  }
+
+  /** `next` is `serial`, or what follows the runs that lie there without a gap. */
+  #goOn(serial: number): void {
+    this.next = serial
+    for (let at = Math.max(0, this.#after(serial) - 1); at < this.#runs.length; at++) {
+      const run = this.#runs[at]!
+      if (run.serial > this.next) return
+      this.next = Math.max(this.next, run.serial + run.count)
+    }
   }
 
   /** Position of the first run that begins above `serial`. */

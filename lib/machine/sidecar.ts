@@ -149,7 +149,7 @@ function readSession(bytes: Uint8Array, cursor: Cursor): Session | null {
   const usedAt = readU64(bytes, at + sessionIdBytes)
   const floor = readU64(bytes, at + sessionIdBytes + 8)
   const count = readU16(bytes, at + sessionIdBytes + 16)
-  if (!Number.isSafeInteger(usedAt) || !Number.isSafeInteger(floor + cancelWindow) || opened > usedAt) return null
+  if (!Number.isSafeInteger(usedAt) || !Number.isSafeInteger(floor) || opened > usedAt) return null
   const session = new Session(sessionId(bytes, at), opened, usedAt, floor)
   cursor.at += sessionHeadBytes
   let next = 1
@@ -171,11 +171,13 @@ function readRun(bytes: Uint8Array, cursor: Cursor, floor: number): Run | null {
   const revision = readU64(bytes, at + 8)
   const kept = length < goneAnswer
   cursor.at = at + runBytes + (kept ? length : 0)
-  if (count === 0 || !Number.isSafeInteger(revision + count) || cursor.at > bytes.length) return null
+  const serial = floor + readU16(bytes, at)
+  if (count === 0 || cursor.at > bytes.length) return null
+  if (!Number.isSafeInteger(serial + count - 1) || !Number.isSafeInteger(revision + count)) return null
   if (kept && (count !== 1 || length > keptAnswerBytesMax)) return null
   const answer = kept ? copyOf(bytes, at + runBytes, length) : null
   return {
-    serial: floor + readU16(bytes, at),
+    serial,
     count,
     status: readU16(bytes, at + 4),
     revision,

@@ -9,7 +9,7 @@ export const depthMax = 32
 
 const packr = new Packr({ useRecords: false, int64AsType: 'number', copyBuffers: false, mapsAsObjects: true })
 
-/** The bytes of `value`. They are the caller's own; `reserve` bytes (at most 2047) are left free before them. */
+/** The bytes of `value`. They are the caller's own; `reserve` bytes (at most 255) are left free before them. */
 export function pack(value: Packed, reserve = 0): Uint8Array {
   return reserve === 0 ? packr.pack(value) : packr.pack(value, RESERVE_START_SPACE + reserve)
 }

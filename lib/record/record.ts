@@ -2,7 +2,7 @@
 //
 //    0  u32  length of the whole record
 //    4  u8   kind
-//    5  u8   flags
+//    5  u8   flags: 1 in a command record, to be executed in order
 //    6  u16  group
 //    8  u32  CRC-32 of bytes 12 to the end           (written by the leader, as the next three)
 //   12  u32  term
@@ -24,6 +24,13 @@ import type { Index, Term } from '../raft/types.ts'
 
 /** What stands before the records of a block (`block.ts`). */
 export const blockHeaderBytes = 32
+/**
+ * Flag of a command record: it is executed only when each lower serial of its session has been executed or refused before,
+ * or never will be; else it is refused, to be sent again. So no command overtakes an earlier one of its session, whatever
+ * ways through the cluster their records take.
+ */
+export const inOrderFlag = 1
+
 export const recordHeaderBytes = 32
 export const commandHeadBytes = 76
 export const sessionIdBytes = 18

@@ -148,6 +148,20 @@ void t.test('nodes of another cluster are not spoken to', async t => {
   await rig.settled(db.close())
 })
 
+void t.test('a node that is not founded yet does not name the cluster, and is tried again', async t => {
+  const rig = new ClientRig(1)
+  rig.cluster.clusterId = ''
+  const db = rig.client()
+  const early = db.put('k', 'v', { timeout: 500 })
+  t.match(await rig.rejection(early), { code: 'TIMED_OUT', fate: 'not-applied', message: /no cluster yet/ })
+  const put = db.put('k', 'w')
+  rig.time.run(1_000)
+  rig.cluster.clusterId = 'c1'
+  for (const node of rig.cluster.nodes) node.news()
+  t.same(await rig.settled(put), { revision: 2 })
+  await rig.settled(db.close())
+})
+
 void t.test('back-off: attempts grow rare, and the return of a node is noticed within a second', async t => {
   const rig = new ClientRig(1)
   const node = rig.node('n1')

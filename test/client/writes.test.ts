@@ -498,3 +498,76 @@ void t.test('a client is no promise: awaiting what `connect` gives is harmless',
   t.same(await rig.settled(db.put('k', 'v')), { revision: 2 })
   await rig.settled(db.close())
 })
+
+void t.test(
+  'an abandoned write is not sent again on another path, though nobody knows yet what became of it',
+  async t => {
+    const rig = new ClientRig()
+    const db = await rig.readyClient()
+    for (const node of rig.cluster.nodes) node.intercept = frame => frame[4] === command || frame[4] === resolve
+    const late = strettoError(await rig.rejection(db.put('k', 'lost', { timeout: 200 })))
+    t.equal(late.fate, 'unknown')
+    rig.cluster.leader = 'n2'
+    rig.node('n1').cut()
+    rig.time.run(200)
+    const elsewhere = [rig.node('n2'), rig.node('n3')]
+    t.equal(elsewhere.flatMap(node => node.kinds(command)).length, 0)
+    t.ok(elsewhere.flatMap(node => node.kinds(resolve)).length > 0, 'only asked about')
+    for (const node of rig.cluster.nodes) node.intercept = () => false
+    rig.node('n2').cut()
+    await rig.settled(db.put('k', 'next'))
+    t.equal(rig.cluster.store.executed.length, 1)
+    await rig.settled(db.close())
+  }
+)
+
+void t.test('what an old path refuses after the client has moved on is nothing to it', async t => {
+  const rig = new ClientRig()
+  const db = await rig.readyClient()
+  const links: (() => void)[] = []
+  for (const id of ['n1', 'n2', 'n3']) {
+    rig.node(id).intercept = (frame, link) => {
+      if (frame[4] !== command) return false
+      links.push(id === 'n1' ? () => link.refuse(frame, { code: 'NO_SPACE' }) : () => link.applied(frame))
+      return true
+    }
+  }
+  const call = db.put('k', 'v')
+  rig.time.run(10)
+  t.equal(links.length, 1)
+  rig.cluster.elect('n2')
+  rig.time.run(200)
+  t.equal(links.length, 2, 'sent again to the new leader, while the old link still stands')
+  links[0]!()
+  rig.time.run(20)
+  links[1]!()
+  t.same(await rig.settled(call), { revision: 2 })
+  await rig.settled(db.close())
+})
+
+void t.test('an answer to resolve that comes after the cluster was let forget is told from memory', async t => {
+  const rig = new ClientRig()
+  const db = await rig.readyClient()
+  const leader = rig.node('n1')
+  const asked: (() => void)[] = []
+  leader.intercept = (frame, link) => {
+    if (frame[4] === resolve) asked.push(() => link.applied(frame))
+    return frame[4] === command || frame[4] === resolve
+  }
+  const late = strettoError(await rig.rejection(db.put('k', 'lost', { timeout: 200 })))
+  rig.time.run(20)
+  const answer = db.resolve(late.operationId!)
+  rig.time.run(20)
+  t.equal(asked.length, 2, 'once by the client itself, once for the user')
+  asked[0]!()
+  rig.time.run(20)
+  leader.intercept = (frame, link) => {
+    if (frame[4] === resolve) asked.push(() => link.applied(frame))
+    return frame[4] === resolve
+  }
+  await rig.settled(db.put('k', 'next'))
+  t.equal(floorOf(leader.kinds(command).at(-1)!), 1)
+  asked[1]!()
+  t.equal(await rig.settled(answer), 'not-applied')
+  await rig.settled(db.close())
+})

@@ -1,6 +1,7 @@
 // A client and a model cluster in virtual time, and a way to wait for promises there.
-import { Client, type ClientParts } from '../../lib/client/kv-client.ts'
+import { Client } from '../../lib/client/kv-client.ts'
 import type { ClientOptions } from '../../lib/client/options.ts'
+import type { ClientParts } from '../../lib/client/session-client.ts'
 import { MemoryFabric, MemoryNet } from '../../lib/transport/memory-net.ts'
 import { ModelCluster, type ModelNode } from './model-cluster.ts'
 import { VirtualTime } from './virtual-time.ts'
@@ -45,18 +46,18 @@ export class ClientRig {
 
   /** Lets virtual time go on, event by event, until the promise is settled. */
   async settled<T>(promise: Promise<T>, ms = 60_000): Promise<T> {
-    let pending = true
+    const wait = { pending: true }
     const end = this.time.now + ms
     const watched = promise.finally(() => {
-      pending = false
+      wait.pending = false
     })
     watched.catch(() => {})
     await microtasks()
-    while (pending && this.time.now < end) {
+    while (wait.pending && this.time.now < end) {
       this.step(end)
       await microtasks()
     }
-    if (pending) throw new Error(`not settled within ${ms} ms of virtual time`)
+    if (wait.pending) throw new Error(`not settled within ${ms} ms of virtual time`)
     return watched
   }
 

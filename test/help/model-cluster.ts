@@ -2,7 +2,7 @@
 import { readU16, readU32, readU64, toHex } from '../../lib/base/bytes.ts'
 import { type ErrorCode, type Fate, numberOfCode, StrettoError } from '../../lib/base/errors.ts'
 import { type Packed, pack } from '../../lib/record/pack.ts'
-import { commandAt, draftFault, recordAt, recordKind } from '../../lib/record/record.ts'
+import { commandAt, draftFault, inOrderFlag, recordAt, recordKind } from '../../lib/record/record.ts'
 import type { MemoryNet } from '../../lib/transport/memory-net.ts'
 import type { Closed, Link, LinkHandler } from '../../lib/transport/net.ts'
 import {
@@ -66,9 +66,24 @@ export class ModelStore {
     const commands = readCommands(draft.slice(commandAt.commands), count)
     const late = readU64(draft, commandAt.notAfter) !== 0 && time > readU64(draft, commandAt.notAfter)
     const before = this.revision
-    const each = commands.map((command, at) => this.#once(session, draft, readU64(draft, commandAt.serial) + at, command, late))
-    const plain = this.revision === before + count && each.every(verdict => verdict.status === 0 && verdict.answer === null)
+    const each = commands.map((command, at) =>
+      this.#once(session, draft, readU64(draft, commandAt.serial) + at, command, late)
+    )
+    const plain =
+      this.revision === before + count && each.every(verdict => verdict.status === 0 && verdict.answer === null)
     return this.#outcome(before + 1, plain ? null : each)
+  }
+
+  /** A record that is to be applied in order, and one before it is missing. */
+  isEarly(draft: Uint8Array): boolean {
+    if (draft[recordAt.kind] !== recordKind.command || draft[recordAt.flags] !== inOrderFlag) return false
+    const session = this.#session(draft)
+    if (session === null) return false
+    const floor = Math.max(readU64(draft, commandAt.floor), session.floor)
+    for (let serial = floor + 1; serial < readU64(draft, commandAt.serial); serial++) {
+      if (!session.known.has(serial)) return true
+    }
+    return false
   }
 
   #outcome(revision: number, each: Verdict[] | null): Omit<Applied, 'number'> {
@@ -211,8 +226,7 @@ export class ModelNode {
   readonly messages: number[] = []
   /** Sees each frame first; true: it has been dealt with. */
   intercept: (frame: Uint8Array, link: ModelLink) => boolean = () => false
-  /** Does not answer anything. */
-  mute = false
+  #suspended: { readonly link: ModelLink; readonly bytes: Uint8Array }[] | null = null
   /** What it believes of the leader, where that is not what the others do. */
   leaderBelief: string | null | undefined = undefined
   pageBytes = 200
@@ -235,6 +249,21 @@ export class ModelNode {
       },
       () => {}
     )
+  }
+
+  get mute(): boolean {
+    return this.#suspended !== null
+  }
+
+  /** A suspended process: what comes waits, and is dealt with in order when it goes on, also on links that have ended. */
+  set mute(mute: boolean) {
+    const waiting = this.#suspended ?? []
+    this.#suspended = mute ? waiting : null
+    if (!mute) for (const { link, bytes } of waiting) link.message(bytes)
+  }
+
+  suspend(link: ModelLink, bytes: Uint8Array): void {
+    this.#suspended?.push({ link, bytes: bytes.slice() })
   }
 
   kinds(kind: number): Uint8Array[] {
@@ -268,10 +297,11 @@ export class ModelLink implements LinkHandler {
   readonly node: ModelNode
   readonly link: Link
   greeted = false
-  /** A record was refused: those after it are refused too until it comes again, or the order would be lost. */
-  latch = Number.POSITIVE_INFINITY
   #held: Uint8Array[] | null = null
-  readonly #scans = new Map<number, { readonly revision: number; readonly rest: Entry[]; readonly keysOnly: boolean; credit: number }>()
+  readonly #scans = new Map<
+    number,
+    { readonly revision: number; readonly rest: Entry[]; readonly keysOnly: boolean; credit: number }
+  >()
 
   constructor(node: ModelNode, link: Link) {
     this.node = node
@@ -285,12 +315,15 @@ export class ModelLink implements LinkHandler {
   }
 
   message(bytes: Uint8Array): void {
+    if (this.node.mute) {
+      this.node.suspend(this, bytes)
+      return
+    }
     const frames = framesOf(bytes)?.map(frame => frame.slice())
     if (frames === undefined) throw new Error('the client sent frames whose lengths do not add up')
     this.node.messages.push(frames.length)
     for (const frame of frames) {
       this.node.frames.push(frame)
-      if (this.node.mute) continue
       if (this.#held !== null && frame[4] === frameKind.command) this.#held.push(frame)
       else if (!this.node.intercept(frame, this)) this.handle(frame)
     }
@@ -343,27 +376,29 @@ export class ModelLink implements LinkHandler {
     }
   }
 
-  /** Applies the record and answers; `silently` without the answer. */
-  applied(draft: Uint8Array, silently = false): void {
-    const isCommand = draft[recordAt.kind] === recordKind.command
-    const serial = readU64(draft, commandAt.serial)
-    if (isCommand && serial > this.latch) {
-      this.refuse(draft, { code: 'UNAVAILABLE', retryAfterMs: 0 })
-      return
-    }
-    if (isCommand) this.latch = Number.POSITIVE_INFINITY
-    const applied = this.node.cluster.store.apply(draft, this.node.cluster.time)
-    const number = readU32(draft, recordAt.term)
-    if (silently) return
-    if (applied === null) this.refuse(draft, { code: 'SESSION_EXPIRED', fate: 'unknown' })
-    else this.link.send(writeApplied({ ...applied, number }))
+  /** Applies the record and answers. */
+  applied(draft: Uint8Array): void {
+    this.link.send(this.apply(draft))
   }
 
-  refuse(frame: Uint8Array, { code, fate = 'not-applied', retryAfterMs = null }: Refusal): void {
+  /** Applies the record; gives the answer. */
+  apply(draft: Uint8Array): Uint8Array {
+    if (this.node.cluster.store.isEarly(draft)) return this.refusal(draft, { code: 'UNAVAILABLE' })
+    const applied = this.node.cluster.store.apply(draft, this.node.cluster.time)
+    const number = readU32(draft, recordAt.term)
+    return applied === null
+      ? this.refusal(draft, { code: 'SESSION_EXPIRED', fate: 'unknown' })
+      : writeApplied({ ...applied, number })
+  }
+
+  refuse(frame: Uint8Array, refusal: Refusal): void {
+    this.link.send(this.refusal(frame, refusal))
+  }
+
+  refusal(frame: Uint8Array, { code, fate = 'not-applied', retryAfterMs = null }: Refusal): Uint8Array {
     const isRecord = frame[4] === frameKind.command || frame[4] === frameKind.resolve
-    if (frame[4] === frameKind.command) this.latch = Math.min(this.latch, readU64(frame, commandAt.serial))
     const number = readU32(frame, isRecord ? recordAt.term : 8)
-    this.link.send(writeRefused({ number, code, fate, text: `the model refuses: ${code}`, retryAfterMs }))
+    return writeRefused({ number, code, fate, text: `the model refuses: ${code}`, retryAfterMs })
   }
 
   #read({ number, consistency, body }: Question): void {
@@ -394,7 +429,8 @@ export class ModelLink implements LinkHandler {
 
   #pages(number: number): void {
     const scan = this.#scans.get(number)
-    while (scan !== undefined && scan.credit > 0 && this.#scans.has(number)) {
+    if (scan === undefined) return
+    while (scan.credit > 0 && this.#scans.has(number)) {
       const page: Packed[] = [scan.revision]
       let bytes = 0
       while (scan.rest.length > 0 && bytes < this.node.pageBytes) {

@@ -56,8 +56,10 @@ export class SessionModel {
       this.sessions.delete(id)
     }
     if (record.kind === 'other') return null
-    if (record.kind === 'command' && record.serial + record.commands.length - 1 > record.floor + 4096)
-      return 'BAD_REQUEST'
+    if (record.kind === 'command') {
+      if (record.serial + record.commands.length > Number.MAX_SAFE_INTEGER) return 'BAD_REQUEST'
+      if (record.serial + record.commands.length - 1 > record.floor + 4096) return 'BAD_REQUEST'
+    }
     const session = this.#enter(toHex(record.session), record.opened, time)
     if (session === null) return 'SESSION_EXPIRED'
     this.#raiseFloor(session, record.floor)

@@ -25,7 +25,7 @@ const packed = fc.letrec<{ value: Packed }>(tie => ({
     fc.boolean(),
     fc.constant(null),
     fc.uint8Array(),
-    fc.array(tie('value') as fc.Arbitrary<Packed>, { maxLength: 5 })
+    fc.array(tie('value'), { maxLength: 5 })
   )
 })).value
 
