@@ -232,7 +232,11 @@ export class MemoryLog implements Log {
       if (this.#crashed) return
       if (this.#cuts !== cuts || from <= this.#base.index) return done(null, null)
       const near = this.hot(from, bytesMax)
-      done(null, near ?? blocksFrom(this.#image.blocks, from, bytesMax))
+      if (near !== null) return done(null, near)
+      // Above it there may still be blocks in the image that have been cut, but not yet durably.
+      const { blocks } = this.#image
+      const end = blocks.findIndex(block => lastOf(block) > this.#durable)
+      done(null, blocksFrom(end === -1 ? blocks : blocks.slice(0, end), from, bytesMax))
     })
   }
 

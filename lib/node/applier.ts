@@ -40,10 +40,6 @@ export class Applier {
     return this.#parts.machine.applied.index
   }
 
-  get busy(): boolean {
-    return this.#applying || this.#flushing
-  }
-
   stop(): void {
     this.#stopped = true
   }
@@ -53,8 +49,10 @@ export class Applier {
     this.#commit = Math.max(this.#commit, commit)
     this.#durable = durable
     if (this.#applying || this.#stopped) return
-    this.#flushIfDue(now)
-    if (this.#commit > this.applied) this.#next()
+    this.#guarded(() => {
+      this.#flushIfDue(now)
+      if (this.#commit > this.applied && !this.#overdue) this.#next()
+    })
   }
 
   #next(): void {
@@ -70,9 +68,9 @@ export class Applier {
     log.cold(from, limits.appendBytesMax, (error, blocks) => {
       if (this.#stopped) return
       if (error !== null) this.#fail(error)
-      else if (blocks === null && log.cuts !== cuts) this.#next()
-      else if (blocks === null) this.#fail(new Error(`the log does not hold index ${from}, which is to be applied`))
-      else this.#apply(blocks)
+      else if (blocks === null && log.cuts === cuts) {
+        this.#fail(new Error(`the log does not hold index ${from}, which is to be applied`))
+      } else this.#guarded(() => (blocks === null ? this.#next() : this.#apply(blocks)))
     })
   }
 
@@ -96,6 +94,17 @@ export class Applier {
     })
   }
 
+  /**
+   * Twice what asks for a flush has gathered, while the own disk is behind what the others have committed: the state waits
+   * for it, or it would never be flushed and memory would fill.
+   */
+  get #overdue(): boolean {
+    const { machine, limits } = this.#parts
+    if (this.#flushing || this.applied <= this.#durable) return false
+    const { flushStateBytes, flushLogBytes } = limits
+    return machine.unflushedBytes >= 2 * flushStateBytes || this.#logBytesSinceFlush >= 2 * flushLogBytes
+  }
+
   /** Begins a generation between two applies, never past what the own log has on disk. */
   #flushIfDue(now: number): void {
     const { machine, limits, counters } = this.#parts
@@ -113,6 +122,15 @@ export class Applier {
       this.#flushing = false
       if (error !== null) this.#fail(error)
     })
+  }
+
+  /** What breaks an invariant here ends the life, whoever has called. */
+  #guarded(step: () => void): void {
+    try {
+      step()
+    } catch (error) {
+      this.#fail(error as Error)
+    }
   }
 
   #fail(error: Error): void {

@@ -1,12 +1,13 @@
 // Requests of clients on a node: taken in, then cut into blocks by a leader, forwarded by a follower, or held without one.
 
+import { StrettoError } from '../base/errors.ts'
 import type { Log } from '../log/log.ts'
 import type { Answer } from '../machine/answer.ts'
 import type { ClusterTime } from '../machine/cluster-time.ts'
 import type { ReplicatedMachine } from '../machine/replicated-machine.ts'
 import type { Raft } from '../raft/doors.ts'
 import { type Block, type ChainedId, type Index, lastOf, type MemberKey } from '../raft/types.ts'
-import { blockBytesMax, cutBlock } from '../record/block.ts'
+import { blockBytesMax, blockHeaderBytes, cutBlock } from '../record/block.ts'
 import { draftFault, draftRecord, recordKind } from '../record/record.ts'
 import type { Transport } from '../transport/transport.ts'
 import type { Counters } from './counters.ts'
@@ -28,6 +29,12 @@ export class Intake {
   readonly #parts: IntakeParts
   readonly #held: Held
   readonly #waiting = new Waiting()
+  /** Blocks cut here that the own disk does not hold yet, oldest first: it may be slower than a quorum of the others. */
+  readonly #unwritten: { readonly last: Index; readonly bytes: number }[] = []
+  #unwrittenBytes = 0
+  /** Requests that a leader elsewhere has been asked to take. */
+  readonly #forwarded = new Set<Request>()
+  #forwardedBytes = 0
 
   constructor(parts: IntakeParts) {
     this.#parts = parts
@@ -39,9 +46,18 @@ export class Intake {
     return this.#held.count
   }
 
+  /** A leader may propose more of what is held in a further turn, without waiting for anything. */
+  get mayPropose(): boolean {
+    return this.#held.count > 0 && this.#parts.raft.status.accepts && !this.#diskLags
+  }
+
+  get #diskLags(): boolean {
+    return this.#unwrittenBytes >= this.#parts.limits.uncommittedBytesMax
+  }
+
   /** Bytes of all requests that are not answered yet. */
   get bytes(): number {
-    return this.#held.bytes + this.#waiting.bytes
+    return this.#held.bytes + this.#waiting.bytes + this.#forwardedBytes
   }
 
   /** Takes a draft record in, or answers at once why not. */
@@ -65,41 +81,31 @@ export class Intake {
     const { raft, log, clusterTime, limits } = this.#parts
     const { status } = raft
     const time = clusterTime.advance(now)
+    this.#forgetWritten(status.durable)
     let tail = log.tail
     if (status.owesNoop) tail = this.#cut(tail, time, [draftRecord(recordKind.noop, nothing)], now)
     let budget = limits.turnBytesMax
-    while (this.#held.count > 0 && budget > 0 && status.accepts) {
-      const requests = this.#held.take(blockBytesMax).filter(request => this.#admit(request, now))
+    while (this.mayPropose && budget > 0) {
+      const requests = this.#held.take(blockBytesMax - blockHeaderBytes).filter(request => this.#admit(request, now))
       if (requests.length === 0) continue
-      let index = tail.index
-      tail = this.#cut(
-        tail,
-        time,
-        requests.map(request => request.draft),
-        now
-      )
-      for (const request of requests) {
+      const { index } = tail
+      // They wait before they are proposed, so that none is forgotten should that break an invariant.
+      for (const [at, request] of requests.entries()) {
         budget -= request.draft.length
-        this.#waiting.add({ term: status.term, index: ++index }, request.draft.length, request.done)
+        this.#waiting.add({ term: status.term, index: index + 1 + at }, request.draft.length, request.done)
       }
+      const drafts = requests.map(request => request.draft)
+      tail = this.#cut(tail, time, drafts, now)
     }
   }
 
   /** A follower passes on what clients asked of it, each request once. */
   forward(leader: MemberKey, now: number): void {
-    const { transport, counters } = this.#parts
     for (const request of this.#held.take(Number.POSITIVE_INFINITY)) {
-      const { draft, done } = request
       if (this.#late(request, now)) continue
       if (request.forwarded) {
-        done(refusal('NOT_LEADER', 'not-applied', 'forwarded to a node that does not lead', 0))
-        continue
-      }
-      counters.forwarded++
-      transport.forward(leader, draft, (error, bytes) => {
-        if (error === null) done({ kind: 'relayed', bytes })
-        else done(refusal('UNAVAILABLE', 'unknown', 'the link to the leader broke before it answered', 0))
-      })
+        request.done(refusal('NOT_LEADER', 'not-applied', 'forwarded to a node that does not lead', 0))
+      } else this.#pass(request, leader)
     }
   }
 
@@ -115,13 +121,34 @@ export class Intake {
 
   /** Leadership is lost: what was proposed may be committed by the next leader, or be cut. */
   leadershipLost(): void {
+    this.#forgetWritten(Number.POSITIVE_INFINITY)
     this.#waiting.refuseAll(refusal('NOT_LEADER', 'unknown', 'leadership was lost before the request was committed', 0))
   }
 
   /** This life is over. */
   end(reason: Refusal): void {
     this.#waiting.refuseAll(reason)
+    const forwarded = [...this.#forwarded]
+    this.#forwarded.clear()
+    this.#forwardedBytes = 0
+    for (const request of forwarded) request.done(reason)
     this.#held.refuseAll({ ...reason, fate: 'not-applied' })
+  }
+
+  #pass(request: Request, leader: MemberKey): void {
+    const { transport, counters } = this.#parts
+    const { draft, done } = request
+    counters.forwarded++
+    this.#forwarded.add(request)
+    this.#forwardedBytes += draft.length
+    transport.forward(leader, draft, (error, bytes) => {
+      if (!this.#forwarded.delete(request)) return
+      this.#forwardedBytes -= draft.length
+      if (error === null) done({ kind: 'relayed', bytes })
+      else if (error instanceof StrettoError && error.code === 'OVERLOADED') {
+        done(refusal('OVERLOADED', 'unknown', error.message, overloadRetryMs))
+      } else done(refusal('UNAVAILABLE', 'unknown', 'the link to the leader broke before it answered', 0))
+    })
   }
 
   /** Whether a request may be proposed; if not, it has been answered. */
@@ -142,6 +169,16 @@ export class Intake {
     return true
   }
 
+  #forgetWritten(durable: Index): void {
+    let count = 0
+    for (const { last, bytes } of this.#unwritten) {
+      if (last > durable) break
+      this.#unwrittenBytes -= bytes
+      count++
+    }
+    if (count > 0) this.#unwritten.splice(0, count)
+  }
+
   #cut(previous: ChainedId, time: number, drafts: readonly Uint8Array[], now: number): ChainedId {
     const { raft, counters } = this.#parts
     const block: Block = cutBlock(0, raft.status.term, previous, time, drafts)
@@ -150,6 +187,8 @@ export class Intake {
     counters.proposedRecords += block.count
     counters.proposedBytes += block.bytes.length
     const index: Index = lastOf(block)
+    this.#unwritten.push({ last: index, bytes: block.bytes.length })
+    this.#unwrittenBytes += block.bytes.length
     return { index, term: block.term, chain: block.chain }
   }
 }

@@ -3,7 +3,7 @@
 export interface NodeLimits {
   /** Requests taken in and not yet in the log: held without a leader, or waiting for their turn. */
   readonly heldBytesMax: number
-  /** In the log and not yet applied here: beyond it a leader takes no more in. */
+  /** In the log and not yet applied here, or not yet on the own disk: beyond either a leader takes no more in. */
   readonly uncommittedBytesMax: number
   /** Proposed in one turn; the rest waits for the next. */
   readonly turnBytesMax: number

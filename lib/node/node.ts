@@ -68,6 +68,10 @@ export class Node {
   #sweeper: Cancel | null = null
   #lastHeard: number
   #led = false
+  /** Term of the leader heard of last. */
+  #leaderTerm = 0
+  #inTurn = false
+  #stopping = false
   #over = false
 
   constructor(parts: NodeParts) {
@@ -126,7 +130,7 @@ export class Node {
 
   /** Takes a draft record in (`record/record.ts`). `done` comes once. */
   write(draft: Uint8Array, done: WriteDone): void {
-    if (this.#over) {
+    if (this.#over || this.#stopping) {
       done(refusal('STOPPED', 'not-applied', 'the node has stopped'))
       return
     }
@@ -136,7 +140,7 @@ export class Node {
 
   /** Answers without error when the machine may be asked. */
   read(terms: ReadTerms, done: Done): void {
-    if (this.#over) {
+    if (this.#over || this.#stopping) {
       done(stopped)
       return
     }
@@ -163,7 +167,9 @@ export class Node {
 
   /** Ends this life: callers are answered, nothing is sent or written any more. The parts are the owner's to close. */
   stop(): void {
-    this.#end(refusal('STOPPED', 'unknown', 'the node has stopped'))
+    this.#stopping = true
+    // Where a caller stops the node out of one of its turns, that turn is brought to its end first.
+    if (!this.#inTurn) this.#end(stoppedRefusal)
   }
 
   #forwarded(draft: Uint8Array, answer: (bytes: Uint8Array) => void): void {
@@ -192,12 +198,15 @@ export class Node {
     this.#env.soon(() => {
       this.#turnAsked = false
       if (this.#over) return
+      this.#inTurn = true
       try {
         this.#turn()
       } catch (error) {
         // A broken invariant ends this life of the node: it must not act on what it no longer understands.
         this.#fail(error as Error)
       }
+      this.#inTurn = false
+      if (this.#stopping) this.#end(stoppedRefusal)
     })
   }
 
@@ -219,6 +228,7 @@ export class Node {
     if (ready !== null) this.#act(ready)
     if (status.role === 'leader') this.#replicate(now)
     else if (status.leader !== null && this.#intake.heldCount > 0) this.#intake.forward(status.leader, now)
+    this.#reads.release(this.applied)
     this.#applier.advance(status.commit, status.durable, now)
     this.#arm(now)
   }
@@ -233,10 +243,13 @@ export class Node {
   }
 
   #lead(now: number): void {
-    if (!this.#led) this.#clusterTime.lead(now, this.#parts.machine.time)
-    this.#led = true
+    if (!this.#led) {
+      this.#led = true
+      this.counters.elections++
+      this.#clusterTime.lead(now, this.#parts.machine.time)
+    }
     this.#intake.propose(now)
-    if (this.#intake.heldCount > 0 && this.raft.status.accepts) this.#wake()
+    if (this.#intake.mayPropose) this.#wake()
   }
 
   #act(ready: Ready): void {
@@ -245,7 +258,6 @@ export class Node {
     for (const envelope of ready.send) this.#parts.transport.send(envelope)
     for (const { ticket, index } of ready.reads) this.#reads.granted(ticket, index)
     for (const { ticket } of ready.refused) this.#reads.again(ticket)
-    if (ready.reads.length > 0) this.#reads.release(this.applied)
     if (ready.changed) this.#parts.changed()
   }
 
@@ -267,9 +279,10 @@ export class Node {
 
   #roleChanged(): void {
     const { status } = this.raft
-    const { counters } = this
-    counters.leaderChanges++
-    if (status.role === 'leader' && !this.#led) counters.elections++
+    if (status.leader !== null && status.term !== this.#leaderTerm) {
+      this.#leaderTerm = status.term
+      this.counters.leaderChanges++
+    }
     if (status.role !== 'leader' && this.#led) {
       this.#led = false
       this.#clusterTime.follow()
@@ -316,10 +329,11 @@ export class Node {
     if (at >= this.#wakeAt) return
     this.#timer?.()
     this.#wakeAt = at
-    this.#timer = this.#env.after(Math.max(0, at - now), () => {
+    const due = Math.max(at, now)
+    this.#timer = this.#env.after(due - now, () => {
       this.#timer = null
       this.#wakeAt = Number.POSITIVE_INFINITY
-      if (this.#env.now() - at > stallMs) this.counters.stalls++
+      if (this.#env.now() - due > stallMs) this.counters.stalls++
       this.#env.soon(() =>
         this.#env.soon(() => {
           this.#timeDue = true
@@ -337,7 +351,7 @@ export class Node {
       this.#intake.expire(now)
       this.counters.refusedLate += this.#reads.expire(now)
       this.#applier.advance(this.raft.status.commit, this.raft.status.durable, now)
-      this.#sweep()
+      if (!this.#over) this.#sweep()
     })
   }
 
@@ -360,5 +374,6 @@ export class Node {
 }
 
 const stopped = new StrettoError('STOPPED', 'the node has stopped')
+const stoppedRefusal = refusal('STOPPED', 'unknown', stopped.message)
 /** A timer later than this is counted as a stall of the event loop. */
 const stallMs = 100

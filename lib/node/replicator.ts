@@ -51,6 +51,8 @@ export class Replicator {
     for (;;) {
       const due = raft.due(this.peer, now)
       if (due === null) return true
+      // The core has gone back: what is beyond is taken for lost, and holds up nothing any more.
+      if (due.next <= (this.#inFlight.at(-1)?.last ?? 0)) this.#forget()
       const room = limits.inFlightBytesMax - this.#inFlightBytes
       const blocks = due.entries && room > 0 ? this.#blocksFrom(due.next) : none
       if (blocks.length === 0 && !due.must) return true
@@ -80,8 +82,7 @@ export class Replicator {
   #acknowledge(): void {
     const { raft } = this.#parts
     if (raft.status.mode(this.peer) !== 'replicate') {
-      this.#inFlight = []
-      this.#inFlightBytes = 0
+      this.#forget()
       return
     }
     const match = raft.status.match(this.peer)
@@ -92,6 +93,11 @@ export class Replicator {
       acknowledged++
     }
     if (acknowledged > 0) this.#inFlight.splice(0, acknowledged)
+  }
+
+  #forget(): void {
+    this.#inFlight = []
+    this.#inFlightBytes = 0
   }
 
   /** Blocks from memory; else those that a cold read has brought, or none yet while one is under way. */

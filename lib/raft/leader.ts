@@ -90,7 +90,8 @@ export function tickLeader(state: CoreState): void {
 /** Stops accepting, brings the target level, and tells it to campaign (thesis 3.10). */
 export function transfer(state: CoreState, wanted: MemberKey | null): void {
   const { lead, now, config } = state
-  if (lead === null || lead.transfer !== null) return
+  // Before its no-op a leader must go on accepting, and knows of no peer how far it is.
+  if (lead === null || lead.transfer !== null || state.log.last.term !== state.term) return
   const to = wanted ?? furthestVoter(state, lead)
   if (to === null || to === state.self || !isVoter(state.memberships.current, to)) return
   lead.transfer = { to, giveUpAt: now + config.electionTimeoutMsMin, toldAt: Number.NEGATIVE_INFINITY }

@@ -1,6 +1,6 @@
 // What must hold after every event, judged by a ghost state that no node sees and no crash takes. Codes as in INVARIANTS.md.
 import { assert } from '../base/assert.ts'
-import { type Block, type Index, lastOf, type MemberKey, type Term } from '../raft/types.ts'
+import { type Block, compareLogIds, type Index, lastOf, type MemberKey, type Term } from '../raft/types.ts'
 import type { SimNode } from './sim-node.ts'
 
 /** A broken invariant, with its code. */
@@ -29,6 +29,8 @@ export class Checks {
   /** Chain value and term at the end of each block that was ever called committed, by anybody. */
   readonly #committed = new Map<Index, { readonly chain: number; readonly term: Term }>()
   #commit: Index = 0
+  /** Up to where the log was first called committed in each term, by who was in that term. */
+  readonly #commits = new Map<Term, Index>()
 
   constructor(nodes: readonly SimNode[]) {
     this.#nodes = nodes
@@ -74,20 +76,22 @@ export class Checks {
     if (known === node.key) return
     if (known !== undefined) throw new Violation('IS1', `${known} and ${node.key} lead term ${term}`)
     this.#leaders.set(term, node.key)
-    this.#judgeCompleteness(node)
+    this.#judgeCompleteness(node, term)
   }
 
-  /** Leader completeness: what was ever committed stands in the log of each later leader. */
-  #judgeCompleteness(node: SimNode): void {
+  /**
+   * Leader completeness: what was committed in an earlier term stands in the log of each leader. A node that was held up may
+   * learn of its election when a later leader has committed more already.
+   */
+  #judgeCompleteness(node: SimNode, term: Term): void {
     const { last } = node.node!.raft.status
-    if (last.index < this.#commit) {
-      throw new Violation(
-        'IS5',
-        `${node.key} leads with a log that ends at ${last.index}, and ${this.#commit} is committed`
-      )
+    let commit = 0
+    for (const [earlier, index] of this.#commits) if (earlier < term) commit = Math.max(commit, index)
+    if (last.index < commit) {
+      throw new Violation('IS5', `${node.key} leads with a log that ends at ${last.index}, and ${commit} is committed`)
     }
     const from = Math.max(1, node.image.base.index + 1)
-    for (const block of this.#blocks(node, from, this.#commit)) this.#judgeBlock(node, block, 'IS5')
+    for (const block of this.#blocks(node, from, commit)) this.#judgeBlock(node, block, 'IS5')
   }
 
   /** State machine safety and the commit rule: the same records everywhere, and on the disks of a majority. */
@@ -101,6 +105,7 @@ export class Checks {
     if (commit > this.#commit) {
       this.#judgeDurability(node, blocks.at(-1))
       this.#commit = commit
+      this.#commits.set(node.node!.raft.status.term, commit)
     }
   }
 
@@ -113,9 +118,11 @@ export class Checks {
   #judgeDurability(node: SimNode, block: Block | undefined): void {
     if (block === undefined) return
     const { membership } = node.node!.raft.status
+    const id = { term: block.term, index: lastOf(block) }
     const holders = this.#nodes.filter(({ image }) => {
-      const held = image.blocks.findLast(candidate => lastOf(candidate) === lastOf(block))
-      return held?.chain === block.chain
+      const held = image.blocks.findLast(candidate => lastOf(candidate) === id.index)
+      // What a damaged disk has lost it did hold when it said so: the mark tells.
+      return held === undefined ? compareLogIds(image.mark, id) >= 0 : held.chain === block.chain
     })
     for (const voters of [membership.voters, membership.outgoing ?? membership.voters]) {
       const count = holders.filter(holder => voters.includes(holder.key)).length

@@ -27,6 +27,8 @@ export interface SimOptions {
   readonly config?: RaftConfig
   /** A result as bytes, for the node that forwarded the request. */
   readonly encode: (result: WriteResult, number: number) => Uint8Array
+  /** Role, term, leader or membership of some node have changed. */
+  readonly changed?: () => void
 }
 
 export const gentleNetwork: NetworkFaults = { drop: 0, delayMsMin: 0.1, delayMsMax: 1 }
@@ -71,7 +73,14 @@ export class SimCluster {
 
   /** Begins a life from what the disk of `node` holds. */
   start(node: SimNode): void {
-    const { machine: makeMachine, diskMsMin, diskMsMax, config = defaultConfig, encode } = this.#options
+    const {
+      machine: makeMachine,
+      diskMsMin,
+      diskMsMax,
+      config = defaultConfig,
+      encode,
+      changed = nothing
+    } = this.#options
     const life: Life = { over: false, stalledUntil: 0 }
     node.life = life
     const env = this.world.env(life, node.random)
@@ -96,7 +105,7 @@ export class SimCluster {
         transport: this.network.transport(node.key, life, node.image.boot),
         lastStamp: last === undefined ? 0 : readU64(last.bytes, blockHeaderBytes + recordAt.time),
         encode: (result, draft) => encode(result, readU32(draft, recordAt.term)),
-        changed: () => {},
+        changed,
         failed: fault => {
           throw fault
         }
@@ -134,3 +143,5 @@ export class SimCluster {
     return met
   }
 }
+
+function nothing(): void {}

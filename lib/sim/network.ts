@@ -18,6 +18,8 @@ interface Port {
   readonly life: Life
   readonly boot: number
   readonly handler: TransportHandler
+  /** The boot number with which each peer has introduced itself here. */
+  readonly greeted: Map<MemberKey, number>
 }
 
 export class Network {
@@ -49,11 +51,13 @@ export class Network {
     return {
       connect: members => this.#greet(self, life, members),
       send: envelope => {
-        this.#carry(self, envelope.to, port => port.handler.message(envelope))
+        this.#carry(self, envelope.to, port => {
+          if (introduce(port, self, boot)) port.handler.message(envelope)
+        })
         return true
       },
       forward: (to, request, done) => this.#forward(self, life, to, request, done),
-      receive: handler => void this.#ports.set(self, { life, boot, handler }),
+      receive: handler => void this.#ports.set(self, { life, boot, handler, greeted: new Map() }),
       close: done => {
         this.down(self)
         this.#world.after(0, null, () => done(null))
@@ -73,8 +77,8 @@ export class Network {
     for (const { key } of members) {
       const peer = this.#ports.get(key)
       if (key === self || peer === undefined) continue
-      this.#carry(self, key, port => port.handler.greeted(self, greeting(own.boot)))
-      this.#carry(key, self, port => port.handler.greeted(key, greeting(peer.boot)))
+      this.#carry(self, key, port => introduce(port, self, own.boot))
+      this.#carry(key, self, port => introduce(port, key, peer.boot))
     }
   }
 
@@ -91,7 +95,7 @@ export class Network {
     this.#world.after(1_000, life, () => answer(new Error('no answer'), none))
   }
 
-  #carry(from: MemberKey, to: MemberKey, deliver: (port: Port) => void): void {
+  #carry(from: MemberKey, to: MemberKey, deliver: (port: Port) => unknown): void {
     if (this.#cut.has(`${from}>${to}`) || this.#random.chance(this.faults.drop)) {
       this.dropped++
       return
@@ -108,8 +112,14 @@ export class Network {
   }
 }
 
-function greeting(boot: number) {
-  return { boot, protocol: [1, 1], machine: [1, 1] } as const
+/** A link begins with a hello, so nothing comes of a life before it has introduced itself; false for an earlier life. */
+function introduce(port: Port, peer: MemberKey, boot: number): boolean {
+  const known = port.greeted.get(peer) ?? 0
+  if (boot > known) {
+    port.greeted.set(peer, boot)
+    port.handler.greeted(peer, { boot, protocol: [1, 1], machine: [1, 1] })
+  }
+  return boot >= known
 }
 
 const none = new Uint8Array(0)

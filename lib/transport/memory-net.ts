@@ -222,12 +222,12 @@ class MemoryEnd implements Link {
     this.#fabric.ends.delete(this)
   }
 
-  /** A copy that is spoilt afterwards, so that a handler which keeps a view of it is found out. */
+  /** A copy in a larger buffer, as a socket gives: what a handler keeps of it stays as it is. */
   #deliver(bytes: Uint8Array): void {
     assert(this.handler !== null, 'an end that receives has a handler')
-    const lent = new Uint8Array(bytes)
-    this.handler.message(lent)
-    lent.fill(0xdd)
+    const received = new Uint8Array(bytes.length + 2).fill(0xdd)
+    received.set(bytes, 1)
+    this.handler.message(received.subarray(1, 1 + bytes.length))
   }
 
   #pumpLater(): void {

@@ -5,6 +5,8 @@ import type { Duplex } from 'node:stream'
 export interface Route {
   /** Origins of web pages that may connect. Browsers always name theirs; other programs name none and may pass. */
   readonly origins: readonly string[]
+  /** Whether the request may go on for all that its headers say. */
+  admits(request: IncomingMessage): boolean
   /** No further connection is taken now. */
   full(): boolean
   take(request: IncomingMessage, socket: Duplex, head: Buffer): void
@@ -46,6 +48,7 @@ export class Upgrades {
     const { origin } = request.headers
     if (route === undefined) return refuse(socket, '404 Not Found')
     if (origin !== undefined && !route.origins.includes(origin)) return refuse(socket, '403 Forbidden')
+    if (!route.admits(request)) return refuse(socket, '403 Forbidden')
     if (route.full()) return refuse(socket, '503 Service Unavailable')
     route.take(request, socket, head)
   }

@@ -20,6 +20,8 @@ export interface WsNetOptions {
   readonly linksMax?: number
   /** Origins of web pages that may connect; none by default. */
   readonly origins?: readonly string[]
+  /** Asked about each upgrade request besides; false refuses it with 403. */
+  readonly admits?: (request: http.IncomingMessage) => boolean
   /** A ping after so long a silence, and the end of the link (`silence`) after so long a one. */
   readonly pingMs?: number
   readonly silenceMs?: number
@@ -113,7 +115,7 @@ export class WsNet implements Net {
   }
 
   #route(server: http.Server, path: string, accepted: Set<WsLink>, accept: (link: Link) => LinkHandler): boolean {
-    const { subprotocol, linksMax = 1024, origins = [] } = this.#options
+    const { subprotocol, linksMax = 1024, origins = [], admits = anybody } = this.#options
     const sockets = new WebSocketServer({
       ...this.#limits,
       noServer: true,
@@ -122,6 +124,7 @@ export class WsNet implements Net {
     })
     return Upgrades.of(server).add(path, {
       origins,
+      admits,
       full: () => accepted.size >= linksMax,
       take: (request, raw, head) => {
         sockets.handleUpgrade(request, raw, head, socket => {
@@ -156,6 +159,10 @@ export class WsNet implements Net {
 }
 
 const nothing = undefined as unknown as Listener
+
+function anybody(): boolean {
+  return true
+}
 
 function createServer(): http.Server {
   return http.createServer((_request, response) => {

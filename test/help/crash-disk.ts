@@ -177,7 +177,7 @@ class CrashIterator extends AbstractIterator<CrashLevel, Uint8Array, Uint8Array>
   readonly #entries: Entry[]
 
   constructor(level: CrashLevel, options: Range, entries: Entry[]) {
-    super(level, options as never)
+    super(level, options)
     this.#entries = entries
   }
 

@@ -8,8 +8,10 @@ import { createInterface } from 'node:readline'
 import type { Test } from 'tap'
 import { launcherFile } from '../../bin/launcher.ts'
 import { freePorts } from '../../bin/local-cluster.ts'
+import { type Client, connect } from '../../lib/client/client.ts'
 import { makePeerSecret } from '../../lib/server/peer-secret.ts'
 import type { NodeStatus } from '../../lib/server/status.ts'
+import { connectOnly } from './pinned.ts'
 
 /** A line of a node's log. */
 export interface Line {
@@ -39,10 +41,10 @@ export class NodeProcess {
   readonly #watchers = new Set<() => void>()
   #hasEnded = false
 
-  constructor(args: readonly string[], env: Readonly<Record<string, string>> = {}) {
+  constructor(args: readonly string[]) {
     const child = spawn(process.execPath, [launcherFile, 'start', ...args], {
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-      env: { ...process.env, NO_COLOR: '1', ...env }
+      env: { ...process.env, NO_COLOR: '1' }
     })
     this.#child = child
     living.add(child)
@@ -119,6 +121,7 @@ export class RealCluster {
   readonly secretFile: string
   readonly #dataDirs: Readonly<Record<string, string>>
   readonly #processes = new Map<string, NodeProcess>()
+  readonly #clients: Client<string>[] = []
 
   private constructor(directory: string, ports: readonly number[], dataDirs: Readonly<Record<string, string>>) {
     this.directory = directory
@@ -167,9 +170,9 @@ export class RealCluster {
     return ['--id', id, '--data-dir', this.dataDir(id), '--cluster', list, '--peer-secret-file', this.secretFile]
   }
 
-  /** Does not wait for anything. */
-  start(id: string, env?: Readonly<Record<string, string>>): NodeProcess {
-    const node = new NodeProcess(this.args(id), env)
+  /** Does not wait for anything. Of arguments given twice the later counts. */
+  start(id: string, { args = [] }: { readonly args?: readonly string[] } = {}): NodeProcess {
+    const node = new NodeProcess([...this.args(id), ...args])
     this.#processes.set(id, node)
     return node
   }
@@ -182,46 +185,69 @@ export class RealCluster {
     await Promise.all(this.running.map(id => this.node(id).kill()))
   }
 
+  /** A client as users have it, which ends with the test. */
+  client(): Client<string> {
+    return this.#kept(connect(this.endpoints))
+  }
+
+  /** A client that speaks to this node alone. */
+  clientOf(id: string): Client<string> {
+    return this.#kept(connectOnly(this.address(id)))
+  }
+
   status(id: string): Promise<NodeStatus> {
     return statusAt(this.address(id))
   }
 
-  /** The node that has last become leader, among those that run. Comes when one of them has. */
-  async leader(): Promise<string> {
-    const wins = this.running.map(async id => ({ id, term: await this.#winningTerm(id) }))
-    await Promise.any(wins)
-    const terms = this.running.map(id => ({ id, term: wonTerm(this.node(id)) }))
-    return terms.toSorted((a, b) => b.term - a.term)[0]!.id
+  /** The node that has last won an election of a term above this one, among those that run. Comes when there is one. */
+  async leader(aboveTerm = 0): Promise<Leader> {
+    for (;;) {
+      const nodes = this.running.map(id => ({ id, node: this.node(id) }))
+      const leaders = nodes.map(({ id, node }) => ({ id, term: termLed(node) })).toSorted((a, b) => b.term - a.term)
+      if (leaders[0] !== undefined && leaders[0].term > aboveTerm) return leaders[0]
+      await Promise.any(nodes.map(({ node }) => node.line(isRole, node.lines.length)))
+    }
   }
 
-  async follower(): Promise<string> {
-    const leader = await this.leader()
-    return this.running.find(id => id !== leader)!
+  async followers(): Promise<string[]> {
+    const { id: leader } = await this.leader()
+    return this.running.filter(id => id !== leader)
   }
 
-  /** How many times any process of the present ones has become leader. */
+  /** How many elections the present processes have won together. */
   get elections(): number {
     return this.ids.reduce((sum, id) => sum + this.node(id).lines.filter(isWin).length, 0)
   }
 
-  async #winningTerm(id: string): Promise<number> {
-    return Number((await this.node(id).line(isWin))['term'])
+  #kept(client: Client<string>): Client<string> {
+    this.#clients.push(client)
+    return client
   }
 
   async #end(): Promise<void> {
+    for (const client of this.#clients) void client.close()
     await this.killAll()
     for (const id of this.ids) rmSync(this.dataDir(id), { recursive: true, force: true })
   }
+}
+
+export interface Leader {
+  readonly id: string
+  readonly term: number
+}
+
+function isRole({ event }: Line): boolean {
+  return event === 'role'
 }
 
 function isWin({ event, role }: Line): boolean {
   return event === 'role' && role === 'leader'
 }
 
-/** The term in which this process leads, 0 where another has taken over since. */
-function wonTerm(node: NodeProcess): number {
-  const last = node.lines.findLast(({ event }) => event === 'role')
-  return last?.['role'] === 'leader' ? Number(last['term']) : 0
+/** The term in which this process leads as far as it knows, 0 where it does not. */
+function termLed({ lines }: NodeProcess): number {
+  const last = lines.findLast(isRole)
+  return last !== undefined && isWin(last) ? Number(last['term']) : 0
 }
 
 export interface HttpAnswer {
@@ -254,6 +280,14 @@ export function ask(address: string, path: string, { method = 'GET', headers = {
 
 export async function statusAt(address: string): Promise<NodeStatus> {
   return JSON.parse((await ask(address, '/status')).text) as NodeStatus
+}
+
+/** The status of a node once it is as wanted; asked again and again, because only the node knows when. */
+export async function statusOnce(address: string, wanted: (status: NodeStatus) => boolean): Promise<NodeStatus> {
+  for (;;) {
+    const status = await statusAt(address)
+    if (wanted(status)) return status
+  }
 }
 
 /** The middle of an uneven number of figures, or the upper one of the two in the middle. */

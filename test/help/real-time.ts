@@ -1,16 +1,9 @@
 // An Env of the real world, and waiting in it for what a test expects.
 import { performance } from 'node:perf_hooks'
 import type { Env } from '../../lib/base/env.ts'
+import { realEnv as makeEnv } from '../../lib/client/real-env.ts'
 
-export const realEnv: Env = {
-  now: () => performance.now(),
-  after: (ms, wake) => {
-    const timer = setTimeout(wake, ms)
-    return () => clearTimeout(timer)
-  },
-  soon: turn => void setImmediate(turn),
-  random: below => Math.floor(Math.random() * below)
-}
+export const realEnv: Env = makeEnv()
 
 /** Resolves to true once the condition holds, to false when it did not within `ms`. */
 export async function eventually(condition: () => boolean, ms = 10_000): Promise<boolean> {

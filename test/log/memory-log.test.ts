@@ -86,3 +86,28 @@ t.test('a damaged image is not trusted, and the mark is not lowered by cuts', as
   await call<void>(done => second.write(persist({ blocks: [fresh] }), done))
   t.match(image.mark, { index: 2, term: 2 }, 'a later term is more than was promised')
 })
+
+t.test('a cold read finds nothing of what was cut, although it is still on the disk', async t => {
+  const time = new VirtualTime(1)
+  const image = new LogImage(base)
+  let delay = 1
+  const life = (): MemoryLog => new MemoryLog({ image, env: time.env('n1'), delayMs: () => delay })
+  const before = life()
+  before.open(error => t.equal(error, null))
+  time.run(10)
+  const first = block(before.tail, 1)
+  before.write(persist({ blocks: [first, block(endOf(first), 1)] }), () => {})
+  time.run(10)
+  const log = life()
+  log.open(error => t.equal(error, null))
+  time.run(10)
+  delay = 5
+  log.write(persist({ cut: 1, blocks: [block(endOf(first), 2)] }), () => {})
+  delay = 1
+  let read: unknown = null
+  log.cold(1, 1000, (_, blocks) => {
+    read = blocks
+  })
+  time.run(2)
+  t.same(read, [first])
+})

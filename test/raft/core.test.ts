@@ -501,3 +501,14 @@ t.test('what a leader is given must continue its log in its term', async t => {
   t.throws(() => solo.core.append(keyOf(2), [blockAfter(0, 3)], 0, 0), /begins in this log/)
   t.throws(() => solo.core.append(keyOf(9), [], 0, 0), /only to its peers/)
 })
+
+t.test('a leader that owes its no-op is not told to hand over: it must accept that first', async t => {
+  const solo = new Solo()
+  solo.lead()
+  t.equal(solo.core.status.owesNoop, true)
+  solo.step({ kind: 'transfer', to: null })
+  t.equal(solo.core.status.accepts, true)
+  solo.propose()
+  solo.step({ kind: 'transfer', to: null })
+  t.equal(solo.core.status.accepts, false)
+})

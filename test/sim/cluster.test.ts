@@ -184,6 +184,7 @@ t.test('a stopped node answers everybody', async t => {
 
 const seeds = Number(process.env['SIM_SEEDS'] ?? 60)
 const firstSeed = Number(process.env['SIM_SEED'] ?? 1)
+t.setTimeout(60_000 + seeds * 100)
 
 t.test(
   `${seeds} seeds: loss, delay, partitions, crashes; every acknowledged command is there once, in order`,

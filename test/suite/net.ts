@@ -19,11 +19,12 @@ export interface NetRig {
   end(): Promise<void>
 }
 
-/** A handler that keeps what it hears; messages are copied. */
+/** A handler that keeps what it hears; messages are copied, and kept beside the copies as they came. */
 export class Ear implements LinkHandler {
   link: Link | null = null
   opened = 0
   readonly heard: Uint8Array[] = []
+  readonly received: Uint8Array[] = []
   readonly ends: Closed[] = []
 
   open(link: Link): void {
@@ -33,6 +34,7 @@ export class Ear implements LinkHandler {
 
   message(bytes: Uint8Array): void {
     this.heard.push(new Uint8Array(bytes))
+    this.received.push(bytes)
   }
 
   closed(by: Closed): void {
@@ -105,6 +107,7 @@ export function netSuite(t: Test, name: string, make: () => Promise<NetRig>): vo
       t.ok(Buffer.from(bytesOf(length, at)).equals(far.heard[at]!), `${length} bytes to the listener`)
       t.ok(Buffer.from(bytesOf(length, at + 100)).equals(near.heard[at]!), `${length} bytes to the dialler`)
     }
+    for (const [at, bytes] of far.received.entries()) t.ok(Buffer.from(bytes).equals(far.heard[at]!), 'and stay so')
     t.equal(far.opened, 0, 'an accepted link is open from the start and says no more of it')
   })
 

@@ -92,6 +92,12 @@ t.test('at the door: unknown paths and web pages from elsewhere are refused', as
   t.equal(await statusOf(port, '/peer?x=1', {}), 101, 'programs name no origin')
 })
 
+t.test('at the door: whoever the owner does not admit is refused', async t => {
+  const { port } = await serve(t, { admits: ({ headers }) => headers.host === 'db.example:7001' })
+  t.equal(await statusOf(port, '/peer', { Host: 'rebound.example:7001' }), 403)
+  t.equal(await statusOf(port, '/peer', { Host: 'db.example:7001' }), 101)
+})
+
 t.test('at the door: more links than allowed are refused, and a link that has ended leaves its place', async t => {
   const { port, at, ears } = await serve(t, { linksMax: 1 })
   const near = new Ear()
