@@ -84,7 +84,8 @@ export class ClientPort {
 }
 
 interface OpenScan {
-  readonly source: Source
+  /** Null until the point is reached at which it is to be read. */
+  source: Source | null
   credit: number
   reading: boolean
 }
@@ -129,7 +130,7 @@ class ClientLink implements LinkHandler {
   closed(_by: Closed): void {
     this.#closed = true
     this.#timer?.()
-    for (const scan of this.#scans.values()) scan.source.close()
+    for (const scan of this.#scans.values()) scan.source?.close()
     this.#scans.clear()
     this.#gone()
   }
@@ -205,6 +206,8 @@ class ClientLink implements LinkHandler {
       )
       return
     }
+    const scan = question.scan ? this.#beginScan(question.number) : null
+    if (question.scan && scan === null) return
     const { node, machine } = life
     const least = question.leastRevision
     const linearizable = question.consistency === 'linearizable' || question.consistency === 'lease'
@@ -217,8 +220,8 @@ class ClientLink implements LinkHandler {
       },
       error => {
         if (this.#closed) return
-        if (error !== null) this.#refuse(question.number, error)
-        else if (question.scan) this.#scan(question, machine)
+        if (scan !== null) this.#openScan(question, scan, machine, error)
+        else if (error !== null) this.#refuse(question.number, error)
         else this.#answer(question, node, machine)
       }
     )
@@ -237,20 +240,30 @@ class ClientLink implements LinkHandler {
     })
   }
 
-  #scan(question: Question, machine: StateMachine): void {
-    const { number } = question
+  /** Takes a place for a scan, or says why there is none. */
+  #beginScan(number: number): OpenScan | null {
     if (this.#scans.has(number) || this.#scans.size >= this.#limits.scansMax) {
       this.#refuse(number, new StrettoError('OVERLOADED', 'too many scans on one link', { retryAfterMs: 100 }))
-      return
+      return null
     }
+    const scan: OpenScan = { source: null, credit: this.#limits.pageBytesMax, reading: false }
+    this.#scans.set(number, scan)
+    return scan
+  }
+
+  #openScan({ number, body }: Question, scan: OpenScan, machine: StateMachine, refused: Error | null): void {
+    // It was cancelled while it waited.
+    if (this.#scans.get(number) !== scan) return
     try {
-      const scan: OpenScan = { source: machine.scan(question.body), credit: this.#limits.pageBytesMax, reading: false }
-      this.#scans.set(number, scan)
-      this.#page(number, scan)
+      if (refused !== null) throw refused
+      scan.source = machine.scan(body)
     } catch (error) {
       if (!(error instanceof StrettoError)) throw error
+      this.#scans.delete(number)
       this.#refuse(number, error)
+      return
     }
+    this.#page(number, scan)
   }
 
   #credit({ number, amount }: { readonly number: number; readonly amount: number }): void {
@@ -261,14 +274,15 @@ class ClientLink implements LinkHandler {
   }
 
   #page(number: number, scan: OpenScan): void {
-    if (scan.reading || scan.credit <= 0 || this.#closed) return
+    const { source } = scan
+    if (source === null || scan.reading || scan.credit <= 0 || this.#closed) return
     scan.reading = true
-    scan.source.page(Math.min(scan.credit, this.#limits.pageBytesMax), (error, page) => {
+    source.page(Math.min(scan.credit, this.#limits.pageBytesMax), (error, page) => {
       scan.reading = false
       if (this.#closed || this.#scans.get(number) !== scan) return
       if (error !== null || page.last) {
         this.#scans.delete(number)
-        scan.source.close()
+        source.close()
       }
       if (error !== null) {
         this.#refuse(number, error)
@@ -281,7 +295,7 @@ class ClientLink implements LinkHandler {
   }
 
   #cancel(number: number): void {
-    this.#scans.get(number)?.source.close()
+    this.#scans.get(number)?.source?.close()
     this.#scans.delete(number)
   }
 

@@ -41,6 +41,8 @@ export interface LifeParts {
   readonly changed: () => void
   readonly failed: (error: Error) => void
   readonly say: (line: string) => void
+  /** The founding, which may wait for ever, is given up when it is aborted. */
+  readonly halt: AbortSignal
 }
 
 /** What the directory of a node holds, locked for this process. */
@@ -182,7 +184,7 @@ async function openDirectory(parts: LifeParts): Promise<Directory> {
  * made durable while this node still answers the others, so that none of them can come to another view.
  */
 async function found(parts: LifeParts, memory: MemoryKeeper, keep: (founded: Founded) => Promise<void>): Promise<void> {
-  const { env, net, options } = parts
+  const { env, net, options, halt } = parts
   const { incarnation, boot } = memory.memory
   const founding = new Founding({
     env,
@@ -197,7 +199,13 @@ async function found(parts: LifeParts, memory: MemoryKeeper, keep: (founded: Fou
     progress: parts.founding
   })
   try {
-    await keep(await promised<Founded>(done => founding.start(done)))
+    await keep(
+      await new Promise<Founded>((resolve, reject) => {
+        founding.start((error, founded) => (error === null ? resolve(founded) : reject(error)))
+        halt.addEventListener('abort', () => reject(halt.reason))
+        halt.throwIfAborted()
+      })
+    )
   } finally {
     parts.founding([])
     await promised(done => founding.close(done))

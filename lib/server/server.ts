@@ -1,8 +1,10 @@
 // The composition root: one process, one port, one node; lives that follow each other, clients, HTTP, and a clean end.
 import { EventEmitter } from 'node:events'
-import type { Server as HttpServer } from 'node:http'
+import type { Server as HttpServer, IncomingMessage } from 'node:http'
 import type { Logger } from 'pino'
 import { AssertionError } from '../base/assert.ts'
+import type { Cancel } from '../base/env.ts'
+import { StrettoError } from '../base/errors.ts'
 import { type Client, connect } from '../client/client.ts'
 import { realEnv } from '../client/real-env.ts'
 import type { StateMachine } from '../machine/machine.ts'
@@ -12,7 +14,8 @@ import { WsNet } from '../transport/ws-net.ts'
 import { clientMessageBytesMax, clientProtocol, clientSubprotocol, type Welcome } from '../wire/client.ts'
 import { peerMessageBytesMax } from '../wire/peer.ts'
 import { peerSubprotocol } from '../wire/version.ts'
-import { formatAddress, isWildcard } from './address.ts'
+import { formatAddress, isWildcard, parseAddress } from './address.ts'
+import { refuseCaller } from './callers.ts'
 import { ClientPort } from './client-port.ts'
 import { createHttpServer, type HttpView } from './http.ts'
 import { keyValueMachine } from './key-value.ts'
@@ -82,11 +85,15 @@ export class NodeServer implements Server {
   life: Life | null = null
   #machine: MachineInUse | null = null
   #stateBytes = 0
+  #measuring: Cancel | null = null
   #waiting: readonly string[] = []
   #livesEnded: number[] = []
   #client: Client<Uint8Array> | null = null
   #leader: NodeId | null = null
-  #stopping = false
+  readonly #halt = new AbortController()
+  #stopped: Promise<void> | null = null
+  /** Comes when no life is being opened or closed any more. */
+  #between: Promise<void> = Promise.resolve()
 
   constructor(options: ServerOptions, log: Logger, make: (folder: string) => MachineInUse) {
     let end: (error: Error) => void = () => {}
@@ -100,7 +107,7 @@ export class NodeServer implements Server {
     this.#options = options
     this.#log = log
     this.#make = make
-    const callers = { hosts: new Set(options.hosts), origins: new Set(options.origins) }
+    const callers = { hosts: ownNames(options), origins: new Set(options.origins) }
     const view: HttpView = {
       status: () => this.status(),
       readiness: () => this.readiness(),
@@ -112,7 +119,9 @@ export class NodeServer implements Server {
     const env = this.#env
     const shared = { env, server: this.#http, origins: options.origins }
     const clients = { messageBytesMax: clientMessageBytesMax, subprotocol: clientSubprotocol, linksMax: 4096 }
-    this.#clients = new WsNet({ ...shared, ...clients })
+    // Links between nodes prove a secret instead, and may come by any name.
+    const admits = (request: IncomingMessage): boolean => refuseCaller(request, callers) === null
+    this.#clients = new WsNet({ ...shared, ...clients, admits })
     this.#peers = new WsNet({
       ...shared,
       messageBytesMax: peerMessageBytesMax,
@@ -129,6 +138,10 @@ export class NodeServer implements Server {
       status: () => this.status(),
       counters: () => (this.life === null ? [] : [this.life.node.counters])
     })
+  }
+
+  get #stopping(): boolean {
+    return this.#halt.signal.aborted
   }
 
   get address(): string {
@@ -176,15 +189,21 @@ export class NodeServer implements Server {
     )
   }
 
-  async stop(): Promise<void> {
-    if (this.#stopping) return
-    this.#stopping = true
+  stop(): Promise<void> {
+    this.#stopped ??= this.#stop()
+    return this.#stopped
+  }
+
+  async #stop(): Promise<void> {
+    this.#halt.abort(new StrettoError('STOPPED', 'the node has been stopped'))
     const closed = new Promise<void>(resolve => this.#http.close(() => resolve()))
     await this.#handOver()
     const life = this.life
     this.life = null
     await this.#client?.close()
     await life?.close()
+    await this.#between
+    this.#measuring?.()
     this.#port.close()
     this.#http.closeAllConnections()
     await closed
@@ -220,17 +239,18 @@ export class NodeServer implements Server {
         },
         changed: () => this.#changed(),
         failed: error => void this.#failed(error),
-        say: line => this.#log.warn({ event: 'finding' }, line)
+        say: line => this.#log.warn({ event: 'finding' }, line),
+        halt: this.#halt.signal
       })
-      life.then(
-        opened => {
-          if (this.#stopping) void opened.close()
+      this.#between = life.then(
+        async opened => {
+          if (this.#stopping) await opened.close()
           else this.#live(opened)
           resolve()
         },
         (error: Error) => {
-          if (waits) this.#end(error)
-          else reject(error)
+          if (!waits) reject(error)
+          else if (!this.#stopping) this.#end(error)
         }
       )
     })
@@ -256,7 +276,8 @@ export class NodeServer implements Server {
 
   /** Asks now and then how large the state is on disk, as long as this is the machine in use. */
   #measure(inUse: MachineInUse): void {
-    this.#env.after(measureMs, () => {
+    this.#measuring?.()
+    this.#measuring = this.#env.after(measureMs, () => {
       if (this.#stopping || this.#machine !== inUse) return
       inUse.bytes().then(
         bytes => {
@@ -294,9 +315,10 @@ export class NodeServer implements Server {
   /** A life has ended by a fault. A bug of ours ends the node; a fault of the disk begins another life, a few times. */
   async #failed(error: Error): Promise<void> {
     this.#log.error({ event: 'fault', err: error }, error.message)
-    const life = this.life
+    const closing = this.life?.close()
     this.life = null
-    await life?.close()
+    if (closing !== undefined) this.#between = closing
+    await closing
     if (this.#stopping) return
     const now = this.#env.now()
     this.#livesEnded = [...this.#livesEnded.filter(at => now - at < livesWithinMs), now]
@@ -304,7 +326,9 @@ export class NodeServer implements Server {
       this.#end(error)
       return
     }
-    await this.#begin().catch((fault: Error) => this.#end(fault))
+    await this.#begin().catch((fault: Error) => {
+      if (!this.#stopping) this.#end(fault)
+    })
   }
 
   /** A leader lets another voter take over, so that clients hardly notice. */
@@ -348,4 +372,10 @@ export class NodeServer implements Server {
       version: packageVersion
     }
   }
+}
+
+/** Names and addresses by which this node may be called: those it is configured with, and those it is told to the others. */
+function ownNames({ hosts, listen, advertise }: ServerOptions): ReadonlySet<string> {
+  const own = [listen.host, parseAddress(advertise).host]
+  return new Set([...hosts, ...own.map(host => host.toLowerCase().replace(/\.$/, ''))])
 }

@@ -226,7 +226,9 @@ t.test('completion scripts know the commands and their options', async t => {
   }
   const path = join(t.testdir({ 'stretto.bash': bash!.out }), 'stretto.bash')
   const { execFileSync } = await import('node:child_process')
-  const probe = `source '${path}'; COMP_WORDS=(stretto get --pre); COMP_CWORD=2; _stretto; echo "\${COMPREPLY[@]}"; COMP_WORDS=(stretto st); COMP_CWORD=1; _stretto; echo "\${COMPREPLY[@]}"`
+  const words = 'COMP_WORDS=(stretto get --pre); COMP_CWORD=2; _stretto; echo "${COMPREPLY[@]}"'
+  const names = 'COMP_WORDS=(stretto st); COMP_CWORD=1; _stretto; echo "${COMPREPLY[@]}"'
+  const probe = `source '${path}'; ${words}; ${names}`
   t.equal(execFileSync('bash', ['-c', probe], { encoding: 'utf8' }), '--prefix\nstart status\n')
 })
 
