@@ -1,40 +1,60 @@
-// Runs the README: each ```sh block in order, in one shell each; a block marked `sh background` stays up until the end.
+// Runs the README in the order in which it is read. A block fenced ```sh runs in a shell of its own; `sh background` stays up
+// until the end; `sh install` is not run; a block fenced ```js NAME is written to the file NAME.
 import { execFileSync, spawn } from 'node:child_process'
-import { readFileSync, rmSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 
+const data = 'stretto-data'
+const readyMsMax = 30_000
 const readme = readFileSync('README.md', 'utf8')
-const blocks = [...readme.matchAll(/^```sh( [a-z]+)?\n([\s\S]*?)^```$/gm)].map(([, mode, text]) => ({ mode: mode?.trim(), text }))
+const blocks = [...readme.matchAll(/^```(sh|js)(?: ([\w.]+))?\n([\s\S]*?)^```$/gm)].map(match => match.slice(1))
 const background = []
+const written = []
 
-/** Resolves once the process has printed that it serves. */
+/** Resolves once the process has printed that the whole cluster serves. */
 const untilReady = child =>
   new Promise((resolve, reject) => {
     let printed = ''
+    const late = setTimeout(() => reject(new Error(`it was not ready in time:\n${printed}`)), readyMsMax)
     child.stdout.on('data', data => {
       printed += data
-      if (/is ready|try:/i.test(printed)) resolve()
+      if (!/A cluster of \d+ nodes? serves/.test(printed)) return
+      clearTimeout(late)
+      resolve()
     })
     child.on('exit', code => reject(new Error(`it ended with ${code} before it was ready:\n${printed}`)))
   })
 
+async function run(language, mode, text) {
+  if (language === 'js') {
+    if (existsSync(mode)) throw new Error(`${mode} is there already`)
+    writeFileSync(mode, text)
+    written.push(mode)
+    return
+  }
+  console.log(text.trim().replace(/^/gm, '$ '))
+  if (mode === 'background') {
+    const child = spawn('bash', ['-euc', `exec ${text.trim()}`], { stdio: ['ignore', 'pipe', 'inherit'], detached: true })
+    background.push({ child, ended: new Promise(resolve => child.on('exit', resolve)) })
+    await untilReady(child)
+  } else {
+    process.stdout.write(execFileSync('bash', ['-euc', text], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] }))
+  }
+}
+
+if (existsSync(data)) throw new Error(`${data} is there already: the README begins without it, and this removes it at its end`)
 let ran = 0
 try {
-  for (const { mode, text } of blocks) {
+  for (const [language, mode, text] of blocks) {
     if (mode === 'install') continue
-    console.log(text.trim().replace(/^/gm, '$ '))
-    if (mode === 'background') {
-      const child = spawn('bash', ['-euc', `exec ${text.trim()}`], { stdio: ['ignore', 'pipe', 'inherit'], detached: true })
-      background.push(child)
-      await untilReady(child)
-    } else {
-      process.stdout.write(execFileSync('bash', ['-euc', text], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] }))
-    }
+    await run(language, mode, text)
     ran++
   }
   if (ran === 0) throw new Error('the README has no commands')
   console.log(`${ran} blocks of the README ran`)
 } finally {
-  for (const child of background) process.kill(-child.pid, 'SIGTERM')
-  await Promise.all(background.map(child => new Promise(resolve => child.exitCode === null ? child.on('exit', resolve) : resolve())))
-  rmSync('stretto-data', { recursive: true, force: true })
+  // To the whole group, as Ctrl-C in a terminal does: npm passes no signal on.
+  for (const { child } of background) if (child.exitCode === null && child.signalCode === null) process.kill(-child.pid, 'SIGINT')
+  await Promise.all(background.map(({ ended }) => ended))
+  for (const file of written) rmSync(file)
+  rmSync(data, { recursive: true, force: true, maxRetries: 10, retryDelay: 500 })
 }
