@@ -14,8 +14,8 @@ export interface NodeLimits {
   /** Patience of a request that names none, and the most that one may ask for. */
   readonly patienceMsDefault: number
   readonly patienceMsMax: number
-  /** Reads waiting here at once. */
-  readonly readsMax: number
+  /** Reads that wait, their questions included. */
+  readonly readBytesMax: number
   /** What asks for a flush of the state: bytes only in memory, bytes of log since the last one, or time. */
   readonly flushStateBytes: number
   readonly flushLogBytes: number
@@ -32,7 +32,7 @@ export const nodeLimits: NodeLimits = {
   appendBytesMax: 1_048_576,
   patienceMsDefault: 5_000,
   patienceMsMax: 60_000,
-  readsMax: 65_536,
+  readBytesMax: 33_554_432,
   flushStateBytes: 33_554_432,
   flushLogBytes: 67_108_864,
   flushAfterMs: 3_000,

@@ -15,7 +15,7 @@ import { Applier } from './applier.ts'
 import { type Counters, newCounters } from './counters.ts'
 import { Intake } from './intake.ts'
 import { type NodeLimits, nodeLimits } from './limits.ts'
-import { Reads } from './reads.ts'
+import { Reads, readCost } from './reads.ts'
 import { Replicator } from './replicator.ts'
 import { type Refusal, refusal, type WriteDone, type WriteResult } from './result.ts'
 
@@ -46,6 +46,8 @@ export interface ReadTerms {
   readonly patienceMs: number
   /** A further condition on the state, looked at again after each apply; null for none. */
   readonly enough: (() => boolean) | null
+  /** What the caller keeps for it while it waits; 0 when absent. */
+  readonly bytes?: number
 }
 
 export class Node {
@@ -145,7 +147,8 @@ export class Node {
       return
     }
     const { limits, counters } = this
-    if (this.#reads.count >= limits.readsMax) {
+    const bytes = readCost + (terms.bytes ?? 0)
+    if (this.#reads.bytes + bytes > limits.readBytesMax) {
       counters.refusedOverload++
       done(new StrettoError('OVERLOADED', 'too many reads wait here', { retryAfterMs: 50 }))
       return
@@ -154,7 +157,7 @@ export class Node {
     const { leastIndex, enough } = terms
     const patienceMs =
       terms.patienceMs === 0 ? limits.patienceMsDefault : Math.min(terms.patienceMs, limits.patienceMsMax)
-    const read = { deadline: this.#env.now() + patienceMs, leastIndex, enough, done }
+    const read = { deadline: this.#env.now() + patienceMs, leastIndex, enough, bytes, done }
     if (terms.point === 'linearizable') this.#reads.ask(read)
     else this.#reads.await(read)
     this.#wake()

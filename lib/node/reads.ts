@@ -3,6 +3,9 @@ import type { Done } from '../base/env.ts'
 import { StrettoError } from '../base/errors.ts'
 import type { Index } from '../raft/types.ts'
 
+/** What any read takes in memory while it waits, about, in bytes. */
+export const readCost = 512
+
 export interface WaitingRead {
   /** In milliseconds of the node's clock. */
   readonly deadline: number
@@ -10,6 +13,8 @@ export interface WaitingRead {
   readonly leastIndex: Index
   /** A further condition on the state, looked at again after each apply; null for none. */
   readonly enough: (() => boolean) | null
+  /** What it keeps in memory while it waits, its question above all. */
+  readonly bytes: number
   readonly done: Done
 }
 
@@ -21,19 +26,24 @@ export class Reads {
   /** Those that know their index, and it. */
   #ready: { readonly index: Index; readonly read: WaitingRead }[] = []
   #count = 0
+  #bytes = 0
 
   get count(): number {
     return this.#count
   }
 
+  get bytes(): number {
+    return this.#bytes
+  }
+
   ask(read: WaitingRead): void {
-    this.#count++
+    this.#take(read)
     this.#fresh.push(read)
   }
 
   /** Waits for nothing but the state. */
   await(read: WaitingRead): void {
-    this.#count++
+    this.#take(read)
     this.#ready.push({ index: read.leastIndex, read })
   }
 
@@ -71,7 +81,7 @@ export class Reads {
       served.push(read)
       return false
     })
-    this.#count -= served.length
+    this.#give(served)
     for (const read of served) read.done(null)
   }
 
@@ -103,7 +113,17 @@ export class Reads {
   }
 
   #fail(reads: readonly WaitingRead[], error: StrettoError): void {
-    this.#count -= reads.length
+    this.#give(reads)
     for (const read of reads) read.done(error)
+  }
+
+  #take(read: WaitingRead): void {
+    this.#count++
+    this.#bytes += read.bytes
+  }
+
+  #give(reads: readonly WaitingRead[]): void {
+    this.#count -= reads.length
+    for (const read of reads) this.#bytes -= read.bytes
   }
 }

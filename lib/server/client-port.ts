@@ -216,7 +216,8 @@ class ClientLink implements LinkHandler {
         point: linearizable ? 'linearizable' : 'local',
         leastIndex: question.leastIndex,
         patienceMs: question.patienceMs,
-        enough: least === 0 ? null : () => this.#parts.revision() >= least
+        enough: least === 0 ? null : () => this.#parts.revision() >= least,
+        bytes: question.body.length
       },
       error => {
         if (this.#closed) return

@@ -187,7 +187,7 @@ t.test('a read that the core refuses is asked again, and too many at once are re
     count: 3,
     peers: 'all',
     config: { readsWaitingMax: 1 },
-    limits: { readsMax: 2 }
+    limits: { readBytesMax: 1024 }
   }).lead()
   play.peers = 'none'
   const first = play.read()

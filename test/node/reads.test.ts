@@ -12,7 +12,7 @@ interface Asked extends WaitingRead {
 
 function read(options: Partial<Omit<WaitingRead, 'done'>> = {}): Asked {
   const ends: (Error | null)[] = []
-  return { deadline: 100, leastIndex: 0, enough: null, ...options, ends, done: error => ends.push(error) }
+  return { deadline: 100, leastIndex: 0, enough: null, bytes: 10, ...options, ends, done: error => ends.push(error) }
 }
 
 t.test('the reads of a turn share a ticket, and are served once its index is applied', async t => {
