@@ -18,6 +18,8 @@ export interface Counters {
   appendBytesSent: number
   appendsDropped: number
   coldReads: number
+  /** Cold reads that the disk refused or that came back damaged. */
+  coldFailures: number
   /** Durable writes of the log, and the milliseconds they took in all. */
   logWrites: number
   logWriteMs: number
@@ -45,6 +47,7 @@ export function newCounters(): Counters {
     appendBytesSent: 0,
     appendsDropped: 0,
     coldReads: 0,
+    coldFailures: 0,
     logWrites: 0,
     logWriteMs: 0,
     flushes: 0,

@@ -33,6 +33,8 @@ export interface NodeParts {
   readonly encode: (result: WriteResult, draft: Uint8Array) => Uint8Array
   /** Role, term, leader or membership have changed. */
   readonly changed: () => void
+  /** Something that an operator should know, in a sentence. */
+  readonly found: (line: string) => void
   /** This life is over: disk, state or a broken invariant. Every caller has been answered. */
   readonly failed: (error: Error) => void
 }
@@ -308,13 +310,22 @@ export class Node {
           limits,
           counters,
           send,
-          wake: () => this.#wake()
+          wake: () => this.#wake(),
+          damaged: (error: Error) => this.#damaged(error)
         }
         replicator = new Replicator(peer, parts)
         this.#replicators.set(peer, replicator)
       }
       if (!replicator.feed(now)) raft.step({ kind: 'unreachable', peer }, now)
     }
+  }
+
+  /** A log that cannot be read cannot feed the others: whoever holds it whole leads better. */
+  #damaged(error: Error): void {
+    if (this.#over) return
+    this.counters.coldFailures++
+    this.#parts.found(error.message)
+    this.transfer(null)
   }
 
   #answered(answers: readonly Answer[]): void {

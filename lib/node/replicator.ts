@@ -17,6 +17,8 @@ export interface ReplicatorParts {
   readonly send: (envelope: Envelope) => boolean
   /** Asks the node for another turn. */
   readonly wake: () => void
+  /** The own log cannot be read where the peer needs it: another node should feed it. */
+  readonly damaged: (error: Error) => void
 }
 
 /** What a cold read was asked under: when either has changed, its result is thrown away. */
@@ -34,6 +36,9 @@ export class Replicator {
   #inFlight: { readonly last: Index; readonly bytes: number }[] = []
   #inFlightBytes = 0
   #cold: ColdRead | null = null
+  /** A cold read has failed; and when to try another. */
+  #failed = false
+  #readAgainAt = Number.NEGATIVE_INFINITY
 
   constructor(peer: MemberKey, parts: ReplicatorParts) {
     this.peer = peer
@@ -54,7 +59,7 @@ export class Replicator {
       // The core has gone back: what is beyond is taken for lost, and holds up nothing any more.
       if (due.next <= (this.#inFlight.at(-1)?.last ?? 0)) this.#forget()
       const room = limits.inFlightBytesMax - this.#inFlightBytes
-      const blocks = due.entries && room > 0 ? this.#blocksFrom(due.next) : none
+      const blocks = due.entries && room > 0 ? this.#blocksFrom(due.next, now) : none
       if (blocks.length === 0 && !due.must) return true
       if (!this.#send(raft.append(this.peer, blocks, now, clusterTime.time), blocks)) return false
       if (blocks.length === 0) return true
@@ -101,18 +106,27 @@ export class Replicator {
   }
 
   /** Blocks from memory; else those that a cold read has brought, or none yet while one is under way. */
-  #blocksFrom(next: Index): readonly Block[] {
+  #blocksFrom(next: Index, now: number): readonly Block[] {
     const { log, limits, raft } = this.#parts
     const hot = log.hot(next, limits.appendBytesMax)
     if (hot !== null) return hot
     const cold = this.#cold
     if (cold === null || cold.term !== raft.status.term || cold.cuts !== log.cuts || cold.from !== next) {
-      this.#readCold(next)
+      if (this.#mayRead(now)) this.#readCold(next)
       return none
     }
     if (cold.blocks === null) return none
     this.#cold = null
     return cold.blocks
+  }
+
+  /** After a failure the disk is given a rest. */
+  #mayRead(now: number): boolean {
+    if (this.#failed) {
+      this.#failed = false
+      this.#readAgainAt = now + readAgainMs
+    }
+    return now >= this.#readAgainAt
   }
 
   #readCold(from: Index): void {
@@ -124,6 +138,9 @@ export class Replicator {
       if (this.#cold !== read) return
       if (error !== null || blocks === null || blocks.length === 0) {
         this.#cold = null
+        if (error === null) return
+        this.#failed = true
+        this.#parts.damaged(error)
         return
       }
       read.blocks = blocks
@@ -133,3 +150,4 @@ export class Replicator {
 }
 
 const none: readonly Block[] = []
+const readAgainMs = 1_000

@@ -54,6 +54,9 @@ interface Directory {
   readonly replicated: ReplicatedMachine
 }
 
+/** So many records are applied within a few turns: under load a node is never quite level. */
+const nearlyAll = 16
+
 export class Life {
   readonly node: Node
   readonly machine: StateMachine
@@ -62,6 +65,7 @@ export class Life {
   readonly memory: MemoryKeeper
   readonly #peers: Peers
   readonly #stopScrub: Cancel
+  #hasCaughtUp = false
 
   constructor(directory: Directory, peers: Peers, node: Node, stopScrub: Cancel) {
     this.node = node
@@ -71,6 +75,13 @@ export class Life {
     this.memory = directory.memory
     this.#peers = peers
     this.#stopScrub = stopScrub
+  }
+
+  /** True from the moment at which what was known to be committed has been applied: until then reads would wait. */
+  get hasCaughtUp(): boolean {
+    const { commit } = this.node.raft.status
+    this.#hasCaughtUp ||= commit > 0 && this.node.applied + nearlyAll >= commit
+    return this.#hasCaughtUp
   }
 
   /** Ends it: callers are answered, links closed, LevelDB closed. Errors of closing are of no more use to anybody. */
@@ -122,6 +133,7 @@ export async function openLife(parts: LifeParts): Promise<Life> {
       lastStamp: await lastStamp(log, opened),
       encode: (result, draft) => resultFrame(readU32(draft, recordAt.term), result),
       changed,
+      found: say,
       failed
     })
     await promised(done => peers.listen(error => done(error)))

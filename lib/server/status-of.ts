@@ -16,7 +16,7 @@ export interface StatusParts {
   readonly version: string
 }
 
-/** An applied index further behind the commit index than this is a node that is still catching up. */
+/** An applied index further behind the commit index than this is a node that has fallen behind again. */
 const lagMax = 4_096
 
 export function statusOf(parts: StatusParts): NodeStatus {
@@ -68,7 +68,7 @@ export function readinessOf({ life, reasons: given }: StatusParts): Readiness {
     if (status.leader === null) reasons.push('no leader is known')
     else if (status.owesNoop || status.commit === 0)
       reasons.push('the leader has not committed anything in its term yet')
-    else if (life.node.applied + lagMax < status.commit) {
+    else if (!life.hasCaughtUp || life.node.applied + lagMax < status.commit) {
       reasons.push(`still applying the log: ${life.node.applied} of ${status.commit}`)
     }
     if (!status.trusted && status.leader === null) {

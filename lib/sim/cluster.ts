@@ -106,6 +106,7 @@ export class SimCluster {
         lastStamp: last === undefined ? 0 : readU64(last.bytes, blockHeaderBytes + recordAt.time),
         encode: (result, draft) => encode(result, readU32(draft, recordAt.term)),
         changed,
+        found: () => {},
         failed: fault => {
           throw fault
         }

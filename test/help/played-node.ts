@@ -83,6 +83,7 @@ export class PlayedNode {
   readonly transport = new FakeTransport()
   readonly trace: string[] = []
   readonly failures: Error[] = []
+  readonly findings: string[] = []
   readonly tally = new Tally()
   peers: 'none' | 'votes' | 'all'
   changes = 0
@@ -124,6 +125,7 @@ export class PlayedNode {
         this.changes++
         this.onChange()
       },
+      found: line => this.findings.push(line),
       failed: error => this.failures.push(error)
     })
     this.node.start()
