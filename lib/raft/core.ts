@@ -14,6 +14,7 @@ import {
   onAppend,
   onReadIndexReply,
   onTimeoutNow,
+  quorumGreeted,
   settleFollower,
   tickFollower
 } from './follower.ts'
@@ -230,6 +231,7 @@ function greeted(state: CoreState, peer: MemberKey, boot: number): void {
     peerRestarted(state, peer)
   }
   if (peer === state.leader) state.asked.restart()
+  quorumGreeted(state)
 }
 
 function compacted(state: CoreState, base: LogId): void {

@@ -2,6 +2,7 @@
 import { assert } from '../base/assert.ts'
 import { canStand, stand, startCampaign } from './candidate.ts'
 import type { Append, ReadIndexReply } from './message.ts'
+import { hasQuorum } from './quorum.ts'
 import { type CoreState, trustTicket } from './state.ts'
 import { type Block, type Index, lastOf, type MemberKey, type Term } from './types.ts'
 
@@ -82,6 +83,18 @@ export function onReadIndexReply(state: CoreState, from: MemberKey, reply: ReadI
  * The other side has closed the link to the leader: it may be dead. This node forgets it, so that it may grant votes,
  * and asks for pre-votes after a short random time; not while it has promised to wait, and once per election timeout.
  */
+/**
+ * Enough members have greeted this node since its start to elect one of them, and no leader has been heard yet: if there
+ * were one, its heartbeat would come within the next interval. So the first election waits for that, not for a timeout.
+ */
+export function quorumGreeted(state: CoreState): void {
+  const { now, config } = state
+  const heard = state.leaderHeardAt !== Number.NEGATIVE_INFINITY
+  if (heard || state.lead !== null || state.campaign !== null || !canStand(state)) return
+  if (!hasQuorum(state.memberships.current, key => key === state.self || state.boots.has(key))) return
+  state.electionAt = Math.min(state.electionAt, now + config.heartbeatMs + state.random.below(config.heartbeatMs))
+}
+
 export function leaderLinkClosed(state: CoreState): void {
   const { now, config } = state
   if (now < state.promisedUntil) return

@@ -65,10 +65,11 @@ export class Network {
     }
   }
 
-  /** The process is gone: the others see their links to it closed. */
+  /** The process is gone: the others see their links to it closed, after all that it has sent before. */
   down(self: MemberKey): void {
     this.#ports.delete(self)
-    for (const peer of this.#ports.keys()) this.#carry(self, peer, port => port.handler.closed(self, true))
+    for (const peer of this.#ports.keys())
+      this.#carry(self, peer, port => port.handler.closed(self, true), this.faults.delayMsMax)
   }
 
   #greet(self: MemberKey, life: Life, members: readonly Member[]): void {
@@ -95,14 +96,17 @@ export class Network {
     this.#world.after(1_000, life, () => answer(new Error('no answer'), none))
   }
 
-  #carry(from: MemberKey, to: MemberKey, deliver: (port: Port) => unknown): void {
+  #delayMs(): number {
+    const { delayMsMin, delayMsMax } = this.faults
+    return delayMsMin + (this.#random.next() / 0x1_0000_0000) * (delayMsMax - delayMsMin)
+  }
+
+  #carry(from: MemberKey, to: MemberKey, deliver: (port: Port) => unknown, delayMs = this.#delayMs()): void {
     if (this.#cut.has(`${from}>${to}`) || this.#random.chance(this.faults.drop)) {
       this.dropped++
       return
     }
-    const { delayMsMin, delayMsMax } = this.faults
-    const delay = delayMsMin + (this.#random.next() / 0x1_0000_0000) * (delayMsMax - delayMsMin)
-    this.#world.after(delay, null, () => {
+    this.#world.after(delayMs, null, () => {
       const port = this.#ports.get(to)
       if (port === undefined) return
       // What has arrived belongs to the receiving process, and waits with it when that is held up.

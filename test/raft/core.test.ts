@@ -124,6 +124,32 @@ t.test('a broken link hurries one pre-vote per election timeout, within 15 ms', 
   t.ok(solo.core.wakeAt() > 500, 'the second hint hurries nothing')
 })
 
+t.test(
+  'after its start a node that a quorum has greeted waits one or two heartbeats for a leader, then stands',
+  async t => {
+    const solo = new Solo({ count: 5 })
+    solo.step({ kind: 'greeted', peer: keyOf(2), boot: 1 })
+    t.ok(solo.core.wakeAt() >= 600, 'two of five elect nobody')
+    solo.step({ kind: 'greeted', peer: keyOf(3), boot: 1 })
+    t.ok(solo.core.wakeAt() >= 100 && solo.core.wakeAt() < 200)
+    t.match(solo.timeout()[0], { message: { kind: 'vote', pre: true } })
+
+    const following = new Solo({ count: 3 })
+    following.append(2, 1, logOrigin, [])
+    following.step({ kind: 'greeted', peer: keyOf(2), boot: 1 })
+    following.step({ kind: 'greeted', peer: keyOf(3), boot: 1 })
+    t.ok(following.core.wakeAt() >= 600, 'who has heard a leader is not hurried')
+
+    const learner = new Solo({ membership: membershipOf([2, 3], null, [1]) })
+    for (const peer of [2, 3]) learner.step({ kind: 'greeted', peer: keyOf(peer), boot: 1 })
+    t.equal(
+      learner.core.wakeAt(),
+      new Solo({ membership: membershipOf([2, 3], null, [1]) }).core.wakeAt(),
+      'nor a learner'
+    )
+  }
+)
+
 t.test('a lease that runs holds a voter off, the leader itself and a forced vote excepted', async t => {
   const leased = (): Solo => {
     const solo = new Solo({ config: { leaseReads: true }, now: 1000 })
