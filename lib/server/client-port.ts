@@ -31,6 +31,8 @@ export interface PortParts {
   /** Null between two lives, and before founding. */
   readonly life: () => { readonly node: Node; readonly machine: StateMachine } | null
   readonly welcome: () => Welcome
+  /** Something that an operator should know: an answer that could not be given because of damage. */
+  readonly found: (fault: StrettoError) => void
   /** The revision of the store, for reads that name a least one. */
   readonly revision: () => number
 }
@@ -304,6 +306,7 @@ class ClientLink implements LinkHandler {
     const known =
       error instanceof StrettoError ? error : new StrettoError('UNAVAILABLE', 'the node failed', { cause: error })
     const { code, fate, message: text, retryAfterMs = null } = known
+    if (code === 'CORRUPT') this.#parts.found(known)
     this.#send(writeRefused({ number, code, fate, text, retryAfterMs }))
   }
 

@@ -55,6 +55,8 @@ const livesWithinMs = 60_000
 const handOverMsMax = 1_500
 const clientPath = '/v1'
 const measureMs = 5_000
+const findingMs = 60_000
+const findingsMax = 64
 
 /**
  * Listens, opens the data directory and comes back when the node runs or waits for its founding.
@@ -85,6 +87,7 @@ export class NodeServer implements Server {
   life: Life | null = null
   #machine: MachineInUse | null = null
   #stateBytes = 0
+  readonly #findings = new Map<string, number>()
   #measuring: Cancel | null = null
   #waiting: readonly string[] = []
   #livesEnded: number[] = []
@@ -132,6 +135,7 @@ export class NodeServer implements Server {
       env,
       life: () => this.life,
       welcome: () => this.#welcome(),
+      found: fault => this.#finding(fault.message),
       revision: () => this.#machine?.revision() ?? 0
     })
     this.#metrics = createMetrics({
@@ -239,7 +243,7 @@ export class NodeServer implements Server {
         },
         changed: () => this.#changed(),
         failed: error => void this.#failed(error),
-        say: line => this.#log.warn({ event: 'finding' }, line),
+        say: line => this.#finding(line),
         halt: this.#halt.signal
       })
       this.#between = life.then(
@@ -345,6 +349,15 @@ export class NodeServer implements Server {
       }
       look()
     })
+  }
+
+  /** Told to the operator, each at most once a minute. */
+  #finding(line: string): void {
+    const now = this.#env.now()
+    if (now - (this.#findings.get(line) ?? Number.NEGATIVE_INFINITY) < findingMs) return
+    if (this.#findings.size >= findingsMax) this.#findings.clear()
+    this.#findings.set(line, now)
+    this.#log.warn({ event: 'finding' }, line)
   }
 
   #welcome(): Welcome {

@@ -197,7 +197,11 @@ t.test('slots in a file', async t => {
   await close(keeper)
   const pair = await call<readonly [Uint8Array | null, Uint8Array | null]>(done => files().read(done))
   const marks = pair.map(slot => memoryIn(slot)?.mark.index)
-  t.same(marks.toSorted((a, b) => Number(a) - Number(b)), [0, 5], 'the last two writes, one in each half')
+  t.same(
+    marks.toSorted((a, b) => Number(a) - Number(b)),
+    [0, 5],
+    'the last two writes, one in each half'
+  )
   const again = await call<MemoryKeeper>(done => openMemory(files(), realEnv, identity, done))
   t.match(again.memory, { boot: 2, hard: { term: 2, vote }, mark: { index: 5 } })
   await close(again)

@@ -104,6 +104,7 @@ class Bed {
   readonly port: ClientPort
   lives = true
   revision = 0
+  readonly findings: string[] = []
   leader: string | null = 'n1'
 
   constructor(options: PlayOptions = {}, limits: Partial<PortLimits> = {}) {
@@ -120,7 +121,11 @@ class Bed {
       requestBytesMax: 1_000
     })
     const { env } = this.play
-    this.port = new ClientPort({ env, life, welcome, revision: () => this.revision }, { ...portLimits, ...limits })
+    const found = (fault: Error): void => void this.findings.push(fault.message)
+    this.port = new ClientPort(
+      { env, life, welcome, found, revision: () => this.revision },
+      { ...portLimits, ...limits }
+    )
   }
 
   lead(): this {
@@ -409,6 +414,7 @@ t.test('a scan that fails is refused, and its source closed', async t => {
   scan.asked[0]!.done(new StrettoError('CORRUPT', 'damaged'), { bytes: nothing, last: false })
   bed.settle()
   t.match(link.take().map(readRefused), [{ number: 60, code: 'CORRUPT' }])
+  t.same(bed.findings, ['damaged'], 'and an operator is told')
   t.equal(scan.closes, 1)
   bed.machine.fault = new StrettoError('BAD_REQUEST', 'no such range')
   const { link: other, handler } = bed.greeted()

@@ -70,7 +70,7 @@ class Bed {
       requestBytesMax: 1_000_000
     })
     const life = () => (node.node === null ? null : { node: node.node, machine: node.machine! })
-    const port = new ClientPort({ env, life, welcome, revision: () => 0 })
+    const port = new ClientPort({ env, life, welcome, found: () => {}, revision: () => 0 })
     this.#ports.set(node, port)
     new MemoryNet(this.fabric, env, node.key).listen(
       `${addressOf(node)}/v1`,
