@@ -34,7 +34,7 @@ export interface MemoryMachine {
   query(question: Uint8Array): Uint8Array
   /** The whole state as bytes, which later changes must not alter. */
   save(): Uint8Array
-  /** Takes a state up that `save` has given; called before anything else, or not at all. */
+  /** Takes a state up that `save` has given, in place of the present one: at a start, and again after a fault of the disk. */
   load(bytes: Uint8Array): void
 }
 

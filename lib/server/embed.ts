@@ -65,10 +65,19 @@ export async function startNode(options: NodeOptions): Promise<EmbeddedNode> {
   const serverOptions = await readServerOptions({ flags, env: {}, directory: process.cwd() })
   const log = options.log ?? (await import('pino')).default({ level: 'silent' })
   const env = realEnv()
+  const initial = typeof machine === 'function' ? null : machine.save()
   const inUse = (folder: string): MachineInUse => {
-    if (typeof machine === 'function') return { machine: machine(folder), revision: () => 0, bytes: async () => 0 }
+    if (typeof machine === 'function')
+      return { machine: machine(folder), keyValue: false, revision: () => 0, bytes: async () => 0 }
+    // A life after a fault of the disk begins with the machine as it was given: the log brings back the rest.
+    if (initial !== null) machine.load(initial)
     const vault = new FileVault(join(folder, 'machine'))
-    return { machine: fromMemoryMachine(machine, vault, env), revision: () => 0, bytes: () => vault.bytes() }
+    return {
+      machine: fromMemoryMachine(machine, vault, env),
+      keyValue: false,
+      revision: () => 0,
+      bytes: () => vault.bytes()
+    }
   }
   const server = new NodeServer(serverOptions, log, inUse)
   await server.start()

@@ -16,5 +16,5 @@ export function keyValueMachine(folder: string, { memoryBytes }: ServerOptions):
   })
   const bytes = async (): Promise<number> =>
     level.status === 'open' ? level.approximateSize(lowestKey, highestKey) : 0
-  return { machine, revision: () => machine.revision, bytes }
+  return { machine, keyValue: true, revision: () => machine.revision, bytes }
 }

@@ -299,7 +299,7 @@ export class NodeServer implements Server {
 
   /** What serves the keys over HTTP: a client of this very node, made when it is first needed. */
   #kv(): HttpKv | null {
-    if (this.life === null) return null
+    if (this.life === null || this.#machine?.keyValue !== true) return null
     this.#client ??= connect([`ws://${this.ownAddress}`], { valueEncoding: 'bytes', name: 'http' })
     return this.#client
   }

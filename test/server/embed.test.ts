@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { ClassicLevel } from 'classic-level'
 import { t } from 'tap'
 import { type EmbeddedNode, type MemoryMachine, startNode } from '../../lib/server/embed.ts'
 
@@ -81,6 +82,33 @@ t.test("a machine of one's own is replicated, survives a stopped leader and a re
   for (const node of nodes) t.equal(text(await node.query(new Uint8Array(0))), '15', 'all is there again')
   await Promise.all(nodes.map(node => node.stop()))
 })
+
+t.test(
+  'a disk that refuses one write begins another life, and the machine begins with it from where it stood',
+  async t => {
+    const folder = mkdtempSync(join(tmpdir(), 'stretto-embed-'))
+    t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+    const [listen] = await freeAddresses(1)
+    const node = await startNode({ id: 'n1', listen: listen!, dataDir: folder, machine: new Counter() })
+    await node.propose(Buffer.from('5'))
+    const { batch } = ClassicLevel.prototype
+    let refusals = 1
+    const refuseOnce = function refuseOnce(this: ClassicLevel, ...args: unknown[]): unknown {
+      if (refusals === 0 || !this.location.endsWith('log')) return Reflect.apply(batch, this, args)
+      refusals--
+      return Promise.reject(new Error('IO error: no space left on device'))
+    }
+    Object.defineProperty(ClassicLevel.prototype, 'batch', { value: refuseOnce, configurable: true })
+    t.teardown(() => Reflect.deleteProperty(ClassicLevel.prototype, 'batch'))
+    t.equal(
+      text((await node.propose(Buffer.from('2'))).answer),
+      '7',
+      'the log was replayed into an empty machine, once'
+    )
+    t.equal(refusals, 0)
+    await node.stop()
+  }
+)
 
 t.test('options are checked', async t => {
   const machine = new Counter()
