@@ -109,6 +109,26 @@ t.test('a new boot takes match to 0, the same boot does not', async t => {
   t.equal(solo.commit, 1, 'what is committed stays so')
 })
 
+t.test(
+  'a vote is judged by log and term alone, also for a candidate that the voter has never heard of (thesis 4.2.2)',
+  async t => {
+    const stranger = 9
+    const grant = [{ message: { kind: 'vote-reply', granted: true } }]
+    const solo = new Solo({ log: [1, 1] })
+    t.match(solo.vote(stranger, 2, { term: 1, index: 2 }, { pre: true }), grant)
+    t.match(solo.vote(stranger, 2, { term: 1, index: 2 }), grant)
+    const better = new Solo({ log: [1, 1] })
+    const replies = better
+      .vote(stranger, 2, { term: 1, index: 1 })
+      .filter(({ message }) => message.kind === 'vote-reply')
+    t.match(replies, [{ message: { granted: false, reason: 'log' } }])
+
+    const candidate = new Solo()
+    candidate.lead([stranger])
+    t.not(candidate.core.status.role, 'leader', 'who counts admits only the keys of its own configuration')
+  }
+)
+
 t.test('a broken link hurries one pre-vote per election timeout, within 15 ms', async t => {
   const solo = new Solo()
   solo.append(2, 1, logOrigin, [])
