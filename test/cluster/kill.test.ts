@@ -44,7 +44,8 @@ t.test('the leader dies again and again, then all nodes at once', async t => {
   )
   t.ok(median(gaps) < gapMsMedian * slow, 'the median write gap')
   t.ok(Math.max(...gaps) < gapMsMax * slow, 'the longest write gap')
-  t.ok(Math.max(...lags) < 100, 'who says that it is ready has applied what was committed')
+  // Under load a healthy follower is some records behind; one that was still replaying its log was thousands behind.
+  t.ok(Math.max(...lags) < 1_000, 'who says that it is ready has applied what was committed')
   t.comment(`${load.acknowledged} writes acknowledged, ${load.puts.size} of them new keys`)
 
   const missing = keysCount - load.puts.size
