@@ -1,6 +1,7 @@
 // The node: one turn for all that waits, in one order; deadlines; reads; roles; and an end after which nothing happens.
 import { t } from 'tap'
 import { StrettoError } from '../../lib/base/errors.ts'
+import { logOrigin } from '../../lib/raft/types.ts'
 import { keyOf } from '../help/core-cluster.ts'
 import { draft } from '../help/node-parts.ts'
 import { PlayedNode } from '../help/played-node.ts'
@@ -368,4 +369,20 @@ t.test('leadership is handed over on request', async t => {
     'but the handing over is given up after a while'
   )
   t.match(held, [{ kind: 'answer' }])
+})
+
+t.test('a leader whose own log cannot be read where a peer needs it says so and hands over', async t => {
+  const play = new PlayedNode({ count: 3, peers: 'all' }).lead()
+  play.time.run(200)
+  play.log.hot = () => null
+  play.log.cold = (_from, _bytesMax, done) => play.env.soon(() => done(new Error('a block is damaged'), null))
+  // One peer is level; the other comes back without its log and needs the first block again.
+  play.transport.handler!.greeted(keyOf(2), { boot: 2, protocol: [1, 1], machine: [1, 1] })
+  const reject = { index: play.status.last.index, hint: logOrigin }
+  play.hear(2, play.status.term, { kind: 'append-reply', match: 0, reject, round: 0, leaseMs: 0 })
+  t.ok(play.time.until(() => play.sent('timeout-now').length > 0, 1_000))
+  t.equal(play.sent('timeout-now')[0]!.to, keyOf(3))
+  t.same([...new Set(play.findings)], ['a block is damaged'])
+  t.ok(play.node.counters.coldFailures > 0)
+  t.same(play.failures, [], 'the node itself goes on')
 })
