@@ -51,7 +51,7 @@ export class Cursor {
       reverse: range.reverse,
       values: !range.keysOnly,
       highWaterMarkBytes: readBytesMax
-    } as object)
+    })
   }
 
   /** The next entry; null at the end; undefined when `fill` has to be called first. @throws StrettoError CORRUPT */

@@ -104,10 +104,8 @@ export class Flush {
       this.#batch.put(rowKey, writePacked(rowKey, [applied.index, applied.term]))
     }
     this.#batch.put(headKey, writeHead(this.#head))
-    // abstract-level names the option of LevelDB nowhere in its own types.
-    const options: { readonly sync: boolean } = { sync: true }
     settle(
-      this.#batch.write(options),
+      this.#batch.write({ sync: true }),
       () => this.#done(null),
       error => this.#done(levelFault('written', error))
     )

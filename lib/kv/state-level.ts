@@ -1,10 +1,43 @@
 // LevelDB as the state uses it: a database of bytes by bytes, and the bridge from its promises to callbacks.
-import type { AbstractLevel } from 'abstract-level'
 import { ClassicLevel } from 'classic-level'
 import { StrettoError } from '../base/errors.ts'
 
-/** A database of bytes by bytes, both `view` encoded. The simulator brings its own. */
-export type StateLevel = AbstractLevel<string | Buffer | Uint8Array, Uint8Array, Uint8Array>
+/**
+ * What the state needs of a database of bytes by bytes: the part of `abstract-level` that it uses, in its shape, so that
+ * every such database fits. Answers are promises there; the simulator's own database answers without one, at the very
+ * moment of its virtual time.
+ */
+export interface StateLevel {
+  open(): PromiseLike<void>
+  close(): PromiseLike<void>
+  get(key: Uint8Array): PromiseLike<Uint8Array | undefined>
+  getMany(keys: Uint8Array[]): PromiseLike<(Uint8Array | undefined)[]>
+  /** Nothing of it is there before it is written. */
+  batch(): StateBatch
+  /** Shows the database as it is at this call. */
+  iterator(range: StateRange): StateCursor
+}
+
+export interface StateBatch {
+  put(key: Uint8Array, value: Uint8Array): unknown
+  del(key: Uint8Array): unknown
+  /** Atomic; with `sync` it is on stable storage when it is answered. */
+  write(options: { readonly sync: boolean }): PromiseLike<void>
+}
+
+export interface StateRange {
+  readonly gte: Uint8Array
+  readonly lt: Uint8Array
+  readonly reverse: boolean
+  /** Without them the second of each pair is not there. */
+  readonly values: boolean
+  readonly highWaterMarkBytes: number
+}
+
+export interface StateCursor {
+  nextv(size: number): PromiseLike<[Uint8Array, Uint8Array][]>
+  close(): PromiseLike<void>
+}
 
 /**
  * LevelDB in the folder `location`, not yet open. Uncompressed, because a damaged value must come back to be seen by its
@@ -19,8 +52,15 @@ export function stateLevel(location: string): ClassicLevel<Uint8Array, Uint8Arra
   })
 }
 
-/** Calls one of the two at the end of the promise. What they throw is not caught here: it ends as an unhandled rejection. */
-export function settle<T>(promise: Promise<T>, resolved: (result: T) => void, rejected: (error: Error) => void): void {
+/**
+ * Calls one of the two at the end of the promise. What they throw is not caught here: with a promise it ends as an
+ * unhandled rejection.
+ */
+export function settle<T>(
+  promise: PromiseLike<T>,
+  resolved: (result: T) => void,
+  rejected: (error: Error) => void
+): void {
   promise.then(resolved, rejected)
 }
 

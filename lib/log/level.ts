@@ -5,15 +5,16 @@ import { refuse } from './faults.ts'
 
 /**
  * What the log needs of a database of bytes by bytes: the part of `abstract-level` that it uses, in its shape, so that
- * every such database fits. The simulator brings its own.
+ * every such database fits. Answers are promises there; the simulator's own database answers without one, at the very
+ * moment of its virtual time.
  */
 export interface Level {
-  open(): Promise<void>
-  close(): Promise<void>
-  get(key: Uint8Array): Promise<Uint8Array | undefined>
-  getMany(keys: Uint8Array[]): Promise<(Uint8Array | undefined)[]>
+  open(): PromiseLike<void>
+  close(): PromiseLike<void>
+  get(key: Uint8Array): PromiseLike<Uint8Array | undefined>
+  getMany(keys: Uint8Array[]): PromiseLike<(Uint8Array | undefined)[]>
   /** Atomic; with `sync` it is on stable storage when it is answered. */
-  batch(operations: LevelOperation[], options: LevelWrite): Promise<void>
+  batch(operations: LevelOperation[], options: LevelWrite): PromiseLike<void>
   keys(range: LevelRange): LevelCursor<Uint8Array>
   iterator(range: LevelRange): LevelCursor<[Uint8Array, Uint8Array]>
 }
@@ -37,9 +38,9 @@ export interface LevelRange {
 }
 
 export interface LevelCursor<T> {
-  nextv(size: number): Promise<T[]>
-  all(): Promise<T[]>
-  close(): Promise<void>
+  nextv(size: number): PromiseLike<T[]>
+  all(): PromiseLike<T[]>
+  close(): PromiseLike<void>
 }
 
 export const synced: LevelWrite = { keyEncoding: 'view', valueEncoding: 'view', sync: true }
@@ -59,8 +60,11 @@ export function classicLevel(location: string): ClassicLevel<Uint8Array, Uint8Ar
   })
 }
 
-/** Hands the end of a promise to `done`. What `done` throws is not caught here: it ends as an unhandled rejection. */
-export function settle<T>(promise: Promise<T>, done: Done<T>): void {
+/**
+ * Hands the end of a promise to `done`. What `done` throws is not caught here: with a promise it ends as an unhandled
+ * rejection.
+ */
+export function settle<T>(promise: PromiseLike<T>, done: Done<T>): void {
   const settled = done
   promise.then(
     result => settled(null, result),

@@ -1,14 +1,10 @@
 // One life of a node: from opening what the disk holds to the first fault or the end. After a fault another one begins.
-import { randomBytes } from 'node:crypto'
-import { join } from 'node:path'
-import { readU32, readU64 } from '../base/bytes.ts'
+import { readU32, readU64, toHex } from '../base/bytes.ts'
 import type { Cancel, Env } from '../base/env.ts'
 import { nameOfState } from '../log/base-record.ts'
 import { OpenError, openFault } from '../log/faults.ts'
-import { FileDirectory, makeFolder } from '../log/file-directory.ts'
-import { FileSlots } from '../log/file-slots.ts'
 import { foundLog } from '../log/found-log.ts'
-import { classicLevel } from '../log/level.ts'
+import { settle } from '../log/level.ts'
 import { LevelLog } from '../log/level-log.ts'
 import type { Opened } from '../log/log.ts'
 import { type MemoryKeeper, openMemory } from '../log/memory-keeper.ts'
@@ -24,6 +20,7 @@ import { type Founded, Founding, type Waiting } from '../transport/founding.ts'
 import type { Net } from '../transport/net.ts'
 import { Peers } from '../transport/peers.ts'
 import { resultFrame } from './client-port.ts'
+import type { Disk } from './disk.ts'
 import { foreignCluster } from './foreign-cluster.ts'
 import type { ServerOptions } from './options.ts'
 import { promised } from './promised.ts'
@@ -32,9 +29,10 @@ export interface LifeParts {
   readonly env: Env
   /** For links between nodes. */
   readonly net: Net
-  readonly options: Pick<ServerOptions, 'id' | 'dataDir' | 'cluster' | 'advertise' | 'peerSecret'>
-  /** Makes the state machine, not yet open, over the state directory at this path. */
-  readonly machine: (folder: string) => StateMachine
+  readonly options: Pick<ServerOptions, 'id' | 'cluster' | 'advertise' | 'peerSecret'>
+  readonly disk: Disk
+  /** Makes the state machine, not yet open, over the state directory of this name, which the disk holds. */
+  readonly machine: (state: string) => StateMachine
   /** For whom the founding waits; empty once it is over. */
   readonly founding: (waiting: readonly Waiting[]) => void
   /** Role, term, leader or membership have changed. */
@@ -151,32 +149,31 @@ export async function openLife(parts: LifeParts): Promise<Life> {
 
 /** The log's database is opened first: its lock keeps a second process away from everything else in the directory. */
 async function openDirectory(parts: LifeParts): Promise<Directory> {
-  const { env, options, machine: makeMachine } = parts
-  await promised(done => makeFolder(options.dataDir, done))
-  const level = classicLevel(join(options.dataDir, 'log'))
-  await level.open().catch((error: Error) => {
+  const { env, disk, options, machine: makeMachine } = parts
+  const { directory } = disk
+  await promised(done => disk.prepare(done))
+  const level = disk.log()
+  await promised(done => settle(level.open(), done)).catch((error: Error) => {
     throw openFault('the data directory', error)
   })
-  const folder = new FileDirectory(options.dataDir)
   let memory: MemoryKeeper | null = null
   let machine: StateMachine | null = null
   let replicated: ReplicatedMachine | null = null
-  const slots = new FileSlots(join(options.dataDir, 'memory'))
   try {
-    const identity = { id: options.id, incarnation: randomBytes(8).toString('hex') }
-    memory = await promised<MemoryKeeper>(done => openMemory(slots, env, identity, done))
+    const identity = { id: options.id, incarnation: drawIncarnation(env) }
+    memory = await promised<MemoryKeeper>(done => openMemory(disk.slots(), env, identity, done))
     if (memory.memory.clusterId === null) {
       const settled = memory
       await found(parts, memory, founded =>
-        promised(done => foundLog({ level: () => level, memory: settled, directory: folder }, founded, done))
+        promised(done => foundLog({ level: () => level, memory: settled, directory }, founded, done))
       )
     }
     const stateOf = (base: Base, done: (error: Error | null, state: LogId) => void): void => {
-      machine = makeMachine(join(options.dataDir, nameOfState(base.state)))
+      machine = makeMachine(nameOfState(base.state))
       replicated = new ReplicatedMachine(machine)
       replicated.open((error, { durable }) => done(error, durable))
     }
-    const log = new LevelLog({ level: () => level, memory, directory: folder, env, stateOf })
+    const log = new LevelLog({ level: () => level, memory, directory, env, stateOf })
     const opened = await promised<Opened>(done => log.open(done))
     const foreign = foreignCluster(options, opened.restored.memberships.at(-1)!.membership)
     if (foreign !== null) throw new OpenError('foreign-cluster', foreign)
@@ -189,6 +186,11 @@ async function openDirectory(parts: LifeParts): Promise<Directory> {
     ])
     throw error
   }
+}
+
+/** Never drawn twice by anybody: 64 bits of chance. */
+function drawIncarnation(env: Env): string {
+  return toHex(Uint8Array.from({ length: 8 }, () => env.random(256)))
 }
 
 /**

@@ -1,6 +1,7 @@
 // The composition root: one process, one port, one node; lives that follow each other, clients, HTTP, and a clean end.
 import { EventEmitter } from 'node:events'
 import type { Server as HttpServer, IncomingMessage } from 'node:http'
+import { join } from 'node:path'
 import type { Logger } from 'pino'
 import { AssertionError } from '../base/assert.ts'
 import type { Cancel } from '../base/env.ts'
@@ -17,6 +18,7 @@ import { peerSubprotocol } from '../wire/version.ts'
 import { formatAddress, isWildcard, parseAddress } from './address.ts'
 import { refuseCaller } from './callers.ts'
 import { ClientPort } from './client-port.ts'
+import { FileDisk } from './file-disk.ts'
 import { createHttpServer, type HttpView } from './http.ts'
 import { keyValueMachine } from './key-value.ts'
 import type { HttpKv } from './kv-http.ts'
@@ -233,7 +235,8 @@ export class NodeServer implements Server {
         env: this.#env,
         net: this.#peers,
         options: this.#options,
-        machine: folder => this.#makeMachine(folder),
+        disk: new FileDisk(this.#options.dataDir),
+        machine: state => this.#makeMachine(join(this.#options.dataDir, state)),
         founding: waiting => {
           this.#waiting = waiting.map(({ id, reason }) => `waiting for ${id}: ${reason}`)
           if (waiting.length > 0) {

@@ -2,9 +2,10 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { ClassicLevel } from 'classic-level'
 import type { Done, Env } from '../../lib/base/env.ts'
 import { KvMachine, type KvOptions } from '../../lib/kv/kv-machine.ts'
-import { type StateLevel, stateLevel } from '../../lib/kv/state-level.ts'
+import { stateLevel } from '../../lib/kv/state-level.ts'
 import type { Batch, Outcomes, Source } from '../../lib/machine/machine.ts'
 import type { Block, ChainedId, LogId } from '../../lib/raft/types.ts'
 import { cutBlock, recordOffsets } from '../../lib/record/block.ts'
@@ -88,11 +89,11 @@ function batchesOf(block: Block, records: readonly (readonly Packed[])[], option
 
 /** A machine over a folder, with promises. */
 export class Bed {
-  readonly level: StateLevel
+  readonly level: ClassicLevel<Uint8Array, Uint8Array>
   readonly machine: KvMachine
   opened: { readonly durable: LogId; readonly sidecar: Uint8Array | null } | null = null
 
-  constructor(path: string, options?: KvOptions, level: StateLevel = stateLevel(path)) {
+  constructor(path: string, options?: KvOptions, level = stateLevel(path)) {
     this.level = level
     this.machine = new KvMachine(level, env, options)
   }
