@@ -1,0 +1,226 @@
+// Mutants of what clients are promised: reads that are not stale, writes whose fate is told truly.
+import { type Mutant, without } from './mutant.ts'
+
+const restless = ['partition', 'isolate-leader', 'crash', 'delay', 'drop'] as const
+
+export const clients: readonly Mutant[] = [
+  {
+    name: 'answers-a-read-before-the-state-is-there',
+    invariant: 'IK1',
+    also: [],
+    patches: [
+      {
+        file: 'lib/node/reads.ts',
+        find: 'if (index > applied || (read.enough !== null && !read.enough())) return true',
+        replace: 'if (read.enough !== null && !read.enough()) return true'
+      }
+    ],
+    by: { depth: 'shallow', faults: ['delay', 'slow'] }
+  },
+  {
+    name: 'reads-on-a-follower-without-asking',
+    invariant: 'IK1',
+    also: [],
+    patches: [
+      {
+        file: 'lib/node/node.ts',
+        find: "if (terms.point === 'linearizable') this.#reads.ask(read)",
+        replace: "if (terms.point === 'linearizable' && this.raft.status.role === 'leader') this.#reads.ask(read)"
+      }
+    ],
+    by: { depth: 'shallow', faults: ['delay', 'partition'] }
+  },
+  {
+    name: 'reads-without-asking-a-quorum',
+    invariant: 'IK1',
+    also: [],
+    patches: [
+      {
+        file: 'lib/raft/read-rounds.ts',
+        find: 'if (!this.#underWay || !hasQuorum(membership, key => this.#answered.has(key))) return null',
+        replace: 'if (!this.#underWay) return null'
+      }
+    ],
+    by: { depth: 'shallow', faults: ['isolate-leader', 'partition', 'pause', 'stall'] }
+  },
+  {
+    name: 'confirms-a-read-by-one-answer-too-few',
+    invariant: 'IK1',
+    also: [],
+    patches: [
+      {
+        file: 'lib/raft/read-rounds.ts',
+        find: 'if (!this.#underWay || !hasQuorum(membership, key => this.#answered.has(key))) return null',
+        replace: 'if (!this.#underWay || 2 * this.#answered.size < votersOf(membership).length - 1) return null'
+      }
+    ],
+    by: { depth: 'shallow', faults: ['partition', 'bridge', 'ring'], nodes: 5 }
+  },
+  {
+    name: 'lets-an-answer-to-an-earlier-round-confirm',
+    invariant: 'IK1',
+    also: [],
+    patches: [
+      {
+        file: 'lib/raft/read-rounds.ts',
+        find: 'if (!this.#underWay || number !== this.number || this.#answered.has(peer)) return',
+        replace: 'if (!this.#underWay || this.#answered.has(peer)) return'
+      },
+      {
+        file: 'lib/raft/leader.ts',
+        find: 'if (reply.round === lead.rounds.number) finishRound(state, lead)',
+        replace: 'finishRound(state, lead)'
+      }
+    ],
+    by: { depth: 'shallow', faults: ['pause', 'stall', 'delay', 'one-way'] }
+  },
+  {
+    name: 'reads-before-its-no-op-is-committed',
+    invariant: 'IK1',
+    also: [],
+    patches: [
+      {
+        file: 'lib/raft/leader.ts',
+        find: 'if (lead === null || log.trail.termAt(log.commit) !== state.term) return',
+        replace: 'if (lead === null) return'
+      }
+    ],
+    by: { depth: 'shallow', faults: [...restless, 'slow-disk'] }
+  },
+  {
+    name: 'lets-a-read-join-the-round-under-way',
+    invariant: 'IK1',
+    also: [],
+    patches: [
+      {
+        file: 'lib/raft/read-rounds.ts',
+        find: 'this.#waiting.push(read)',
+        replace: 'if (this.#underWay) this.#reads.push(read)\n    else this.#waiting.push(read)'
+      }
+    ],
+    by: { depth: 'shallow', faults: ['delay', 'slow'] }
+  },
+  {
+    name: 'lets-an-earlier-answer-confirm-a-later-question',
+    invariant: 'IK1',
+    also: [],
+    patches: [
+      {
+        file: 'lib/raft/asked-reads.ts',
+        find: 'while ((this.#asked[0]?.number ?? Number.POSITIVE_INFINITY) <= number)',
+        replace: 'while (this.#asked.length > 0)'
+      }
+    ],
+    by: { depth: 'shallow', faults: ['delay', 'reorder'] }
+  },
+  {
+    name: 'answers-its-reads-as-it-steps-down',
+    invariant: 'IK1',
+    also: [],
+    patches: [
+      {
+        file: 'lib/raft/state.ts',
+        find: 'if (read.from === null) this.asked.add(read.number)',
+        replace: 'if (read.from === null) this.reads.push({ ticket: read.number, index: this.log.commit })'
+      }
+    ],
+    by: { depth: 'shallow', faults: ['isolate-leader', 'partition', 'stall', 'pause'] }
+  },
+  {
+    name: 'calls-a-write-without-an-answer-not-applied',
+    invariant: 'IO1',
+    also: ['IK1'],
+    patches: [
+      {
+        file: 'lib/client/writes.ts',
+        find: 'this.#failAll(draft, operationId => timedOut(fate, operationId, why))',
+        replace: "this.#failAll(draft, operationId => timedOut('not-applied', operationId, why))"
+      }
+    ],
+    by: { depth: 'deep', faults: restless }
+  },
+  {
+    name: 'takes-a-broken-link-for-a-refusal',
+    invariant: 'IO1',
+    also: ['IK1'],
+    patches: [
+      {
+        file: 'lib/client/writes.ts',
+        find: 'draft.path = null\n      draft.uncertain = true',
+        replace: 'draft.path = null'
+      }
+    ],
+    by: { depth: 'deep', faults: ['reset', ...restless] }
+  },
+  {
+    name: 'sends-a-write-again-under-another-name',
+    invariant: 'IO1',
+    also: ['IK1'],
+    patches: [
+      {
+        file: 'lib/client/draft.ts',
+        find: 'if (this.attempts > 0) this.bytes = new Uint8Array(this.bytes)',
+        replace: `if (this.attempts > 0) {
+      this.bytes = new Uint8Array(this.bytes)
+      this.bytes[commandAt.session + 17] = this.attempts
+    }`
+      }
+    ],
+    by: { depth: 'deep', faults: ['reset', 'crash', 'partition'] }
+  },
+  {
+    name: 'takes-the-loss-of-the-lead-for-a-refusal',
+    invariant: 'IO1',
+    also: ['IK1'],
+    patches: [
+      {
+        file: 'lib/node/intake.ts',
+        find: "refusal('NOT_LEADER', 'unknown', 'leadership was lost before the request was committed', 0)",
+        replace: "refusal('NOT_LEADER', 'not-applied', 'leadership was lost before the request was committed', 0)"
+      }
+    ],
+    by: { depth: 'deep', faults: ['isolate-leader', 'partition', 'stall'] }
+  },
+  {
+    name: 'hands-an-answer-to-its-neighbour',
+    invariant: 'IO1',
+    also: ['IK1', 'IL5'],
+    patches: [
+      {
+        file: 'lib/server/client-port.ts',
+        find: 'life.node.write(frame, result => this.#send(resultFrame(number, result)))',
+        replace: 'life.node.write(frame, result => this.#send(resultFrame(number ^ 1, result)))'
+      }
+    ],
+    by: { depth: 'deep', faults: ['delay', 'crash'] }
+  },
+  {
+    name: 'forgets-its-callers-when-it-loses-the-lead',
+    invariant: 'IL5',
+    also: [],
+    patches: [
+      without(
+        'lib/node/intake.ts',
+        "this.#waiting.refuseAll(refusal('NOT_LEADER', 'unknown', 'leadership was lost before the request was committed', 0))"
+      )
+    ],
+    by: { depth: 'shallow', faults: ['isolate-leader', 'partition', 'stall'] }
+  },
+  {
+    name: 'lets-reads-wait-for-ever',
+    invariant: 'IL5',
+    also: [],
+    patches: [
+      without('lib/raft/state.ts', 'for (const read of released) if (read.from === null) this.asked.add(read.number)'),
+      { file: 'lib/node/reads.ts', find: 'if (read.deadline > now) return true', replace: 'if (now > 0) return true' }
+    ],
+    by: { depth: 'shallow', faults: ['isolate-leader', 'partition', 'stall'] }
+  },
+  {
+    name: 'lets-a-write-outlive-its-deadline',
+    invariant: 'IL5',
+    also: [],
+    patches: [without('lib/client/draft.ts', 'this.#owner.lateDraft(this)')],
+    by: { depth: 'deep', faults: restless }
+  }
+]

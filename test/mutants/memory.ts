@@ -1,0 +1,120 @@
+// Mutants of what a node remembers over its crashes: the slots, the log on LevelDB, and whether an opened log is believed.
+import { type Mutant, without } from './mutant.ts'
+
+export const memory: readonly Mutant[] = [
+  {
+    name: 'trusts-a-log-that-has-lost-its-end',
+    invariant: 'IP3',
+    also: ['IS5', 'ID1', 'IS4'],
+    patches: [
+      { file: 'lib/log/trust.ts', find: 'if (mark.index > tail.index) {', replace: 'if (mark.index < 0) {' },
+      {
+        file: 'lib/log/trust.ts',
+        find: '} else if (mark.index >= start.index) {',
+        replace: '} else if (mark.index >= start.index && mark.index <= tail.index) {'
+      }
+    ],
+    by: { depth: 'shallow', faults: ['bit-rot', 'isolate-leader', 'partition'] }
+  },
+  {
+    name: 'believes-a-mark-by-its-index-alone',
+    invariant: 'IP3',
+    also: ['IS5', 'ID1'],
+    patches: [
+      {
+        file: 'lib/log/trust.ts',
+        find: 'if (held === null || held.term !== mark.term || held.chain !== mark.chain) {',
+        replace: 'if (held === null) {'
+      }
+    ],
+    by: { scenario: '1.2' }
+  },
+  {
+    name: 'believes-the-older-slot',
+    invariant: 'IP3',
+    also: ['IP2', 'IS6'],
+    patches: [
+      {
+        file: 'lib/log/memory-keeper.ts',
+        find: 'second.sequence > first.sequence',
+        replace: 'second.sequence < first.sequence'
+      }
+    ],
+    by: { depth: 'deep', faults: ['crash', 'crash-all', 'partition'] }
+  },
+  {
+    name: 'takes-amnesia-for-a-first-start',
+    invariant: 'IP3',
+    also: ['IP2', 'IS6'],
+    patches: [
+      {
+        file: 'lib/log/memory-keeper.ts',
+        find: 'if (pair[0] !== null && pair[1] !== null) {',
+        replace: 'if (pair[0] === pair[1] && pair[0] !== null) {'
+      }
+    ],
+    by: { depth: 'deep', faults: ['bit-rot', 'torn', 'crash'] }
+  },
+  {
+    name: 'writes-every-save-into-the-same-slot',
+    invariant: 'IP3',
+    also: ['IP2', 'IS6'],
+    patches: [without('lib/log/memory-keeper.ts', 'if (sync) this.#target = this.#target === 0 ? 1 : 0')],
+    by: { depth: 'deep', faults: ['torn', 'lost-writes'] }
+  },
+  {
+    name: 'believes-a-torn-slot',
+    invariant: 'IP3',
+    also: ['IP2', 'IS6'],
+    patches: [
+      without('lib/log/memory.ts', 'if (crc32(slot.subarray(at.format, length)) !== readU32(slot, at.crc)) return null')
+    ],
+    by: { depth: 'deep', faults: ['torn', 'bit-rot'] }
+  },
+  {
+    name: 'takes-a-failed-write-of-a-slot-for-done',
+    invariant: 'IP1',
+    also: ['IP3', 'IP2'],
+    patches: [without('lib/log/memory-keeper.ts', 'if (error) return this.#fail(error, saves)')],
+    by: { depth: 'deep', faults: ['io-error', 'full-disk', 'isolate-leader'] }
+  },
+  {
+    name: 'writes-the-log-before-the-slots-are-durable',
+    invariant: 'IP1',
+    also: ['IP3'],
+    patches: [
+      {
+        file: 'lib/log/level-log.ts',
+        find: '      else this.#writeBatch(jobs)\n    })',
+        replace: '    })\n    this.#writeBatch(jobs)'
+      }
+    ],
+    by: { depth: 'deep', faults: ['isolate-leader', 'crash', 'slow-disk'] }
+  },
+  {
+    name: 'writes-the-log-without-a-sync',
+    invariant: 'ID1',
+    also: ['IS8', 'IS4', 'IP3'],
+    patches: [
+      {
+        file: 'lib/log/level-log.ts',
+        find: 'settle(this.#level.batch(operations, synced), error => {',
+        replace: 'settle(this.#level.batch(operations, unsynced), error => {'
+      }
+    ],
+    by: { depth: 'deep', faults: ['lost-writes', 'crash-all'] }
+  },
+  {
+    name: 'leaves-what-was-cut-on-the-disk',
+    invariant: 'IP3',
+    also: ['ID1', 'IS8', 'IS3', 'IS5'],
+    patches: [
+      {
+        file: 'lib/log/level-log.ts',
+        find: "row++) {\n      operations.push({ type: 'del', key: blockKey(catalogue.card(row)) })",
+        replace: 'row++) {'
+      }
+    ],
+    by: { depth: 'deep', faults: ['isolate-leader', 'partition', 'crash', 'crash-all'] }
+  }
+]

@@ -1,0 +1,14 @@
+// All planted mutants, in the order in which the gate runs them.
+import { clients } from './clients.ts'
+import { elections } from './elections.ts'
+import { liveness } from './liveness.ts'
+import { memory } from './memory.ts'
+import type { Mutant } from './mutant.ts'
+import { replication } from './replication.ts'
+import { state } from './state.ts'
+
+export const planted: readonly Mutant[] = [...elections, ...replication, ...memory, ...state, ...clients, ...liveness]
+
+/** The codes that the simulator judges, each with at least one mutant. */
+export const judged: readonly string[] =
+  'IS1 IS2 IS3 IS4 IS5 IS6 IS7 IS8 IS9 IS10 IP1 IP2 IP3 IA1 IA2 IA3 ID1 IX1 IK1 IO1 IL1 IL2 IL3 IL4 IL5'.split(' ')
