@@ -26,6 +26,8 @@ export interface RotParts {
   readonly states: ReadonlyMap<string, SimDatabase>
   readonly slots: SlotImage
   readonly view: DiskView
+  /** The log has been damaged since a life last saw it: the newest mark is what tells of it. */
+  readonly logDamaged: boolean
 }
 
 type Chance = (below: number) => number
@@ -36,7 +38,7 @@ const writesMax = 8
 /**
  * Null where there is nothing to damage. Records above the mark are damaged only together with some below it: that alone
  * is what a node notices (docs/DISK.md, "The window that remains"). The base record is left alone, and of the slots the
- * one that alone holds the last vote.
+ * one that alone holds the last vote, the number of the start, or the mark that tells of other damage.
  */
 export function rot(parts: RotParts, kind: RotKind, random: Chance): Rot | null {
   switch (kind) {
@@ -144,16 +146,16 @@ function flipInState({ states }: RotParts, random: Chance): Rot | null {
   return { kind: 'state-bit', from: 0, to: 0 }
 }
 
-function spoilSlot({ slots }: RotParts, random: Chance): Rot | null {
+function spoilSlot({ slots, logDamaged }: RotParts, random: Chance): Rot | null {
   const [first, second] = slots.durable
   if (first === null || second === null) return null
   const a = readMemory(first)
   const b = readMemory(second)
   if (a === null || b === null || a === 'newer' || b === 'newer') return null
   const same = a.memory.hard.term === b.memory.hard.term && a.memory.hard.vote === b.memory.hard.vote
-  const founded = a.memory.clusterId === b.memory.clusterId
+  const settled = a.memory.clusterId === b.memory.clusterId && a.memory.boot === b.memory.boot
   const older = a.sequence < b.sequence ? 0 : 1
-  const slot = same && founded ? (random(2) as 0 | 1) : older
+  const slot = same && settled && !logDamaged ? (random(2) as 0 | 1) : older
   // A bit of its CRC: most bytes of a slot are not in use.
   const bytes = new Uint8Array(slots.durable[slot]!)
   bytes[random(4)]! ^= 1 << random(8)

@@ -43,6 +43,7 @@ export class SimDisk {
   #states = new Map<string, SimDatabase>()
   #slots = new SlotImage()
   #names = new Set<string>()
+  #logDamaged = false
   /** Counts the crashes: what was mounted before the last one is dead. */
   #crashes = 0
 
@@ -58,6 +59,7 @@ export class SimDisk {
 
   /** What one life sees; what it has asked for dies with `env`, or with the next crash. */
   mount(env: Env): MountedDisk {
+    this.#logDamaged = false
     const crashes = this.#crashes
     const alive = (): boolean => this.#crashes === crashes
     const issued = this.#issued
@@ -110,9 +112,11 @@ export class SimDisk {
 
   /** Damages what it holds, between two lives; null where there is nothing of this kind. */
   rot(kind: RotKind, random: (below: number) => number): Rot | null {
-    const parts = { log: this.#log, states: this.#states, slots: this.#slots, view: this.view }
-    const damage = rot(parts, kind, random)
-    if (damage !== null) this.fired['bit-rot']++
+    const own = { log: this.#log, states: this.#states, slots: this.#slots, view: this.view }
+    const damage = rot({ ...own, logDamaged: this.#logDamaged }, kind, random)
+    if (damage === null) return null
+    this.fired['bit-rot']++
+    if (damage.to > 0) this.#logDamaged = true
     return damage
   }
 
