@@ -5,13 +5,14 @@ import { join } from 'node:path'
 import type { ClassicLevel } from 'classic-level'
 import type { Done, Env } from '../../lib/base/env.ts'
 import { KvMachine, type KvOptions } from '../../lib/kv/kv-machine.ts'
-import { stateLevel } from '../../lib/kv/state-level.ts'
+import { type StateLevel, stateLevel } from '../../lib/kv/state-level.ts'
 import type { Batch, Outcomes, Source } from '../../lib/machine/machine.ts'
 import type { Block, ChainedId, LogId } from '../../lib/raft/types.ts'
 import { cutBlock, recordOffsets } from '../../lib/record/block.ts'
 import { type Packed, pack, unpack } from '../../lib/record/pack.ts'
 import { commandHeadBytes, draftRecord, recordKind, writeCommandHead } from '../../lib/record/record.ts'
 import { type Command, packCommand, packRequest, packScan, type Request, type Scan } from '../../lib/wire/kv.ts'
+import type { MachineRig } from '../suite/machine.ts'
 
 export const env: Env = {
   now: () => performance.now(),
@@ -132,6 +133,33 @@ export class Bed {
 
   close(): Promise<void> {
     return promised(done => this.machine.close(done))
+  }
+}
+
+/** The machine as its suite takes it, over the same database again and again. */
+export function kvRig(level: () => StateLevel, env: Env, remove: () => void): MachineRig {
+  let machine: KvMachine | null = null
+  return {
+    create: () => (machine = new KvMachine(level(), env)),
+    commands: number => {
+      const commands = [
+        put(`key/${number}`, `value ${number}`),
+        increment('n', number + 1),
+        put('last', String(number))
+      ]
+      return { bytes: pack(commands.map(packCommand)), count: commands.length }
+    },
+    malformed: [pack([[99]]), pack([[1, bytes('a')]]), pack(null), new Uint8Array([0xc1])],
+    question: pack([packRequest({ op: 'get', key: bytes('n'), atRevision: 0 })]),
+    scan: packScan({ from: bytes(''), to: null, limit: 0, reverse: false, keysOnly: false, atRevision: 0 }),
+    until: async condition => {
+      while (!condition()) await new Promise(resolve => setImmediate(resolve))
+      return true
+    },
+    end: async () => {
+      if (machine !== null) await promised<void>(done => machine!.close(done))
+      remove()
+    }
   }
 }
 

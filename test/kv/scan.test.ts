@@ -1,19 +1,18 @@
 // Scans: one fixed revision whatever is written and flushed meanwhile, order, bounds, limits, pages bounded in bytes.
 import { isDeepStrictEqual } from 'node:util'
 import { t } from 'tap'
-import { KvMachine } from '../../lib/kv/kv-machine.ts'
 import { type Page, pageBytesMax } from '../../lib/kv/scan.ts'
 import { stateLevel } from '../../lib/kv/state-level.ts'
 import type { Source } from '../../lib/machine/machine.ts'
-import { type Packed, pack, unpack } from '../../lib/record/pack.ts'
-import { type Command, packCommand, packRequest, packScan } from '../../lib/wire/kv.ts'
+import { type Packed, unpack } from '../../lib/record/pack.ts'
+import type { Command } from '../../lib/wire/kv.ts'
 import { type MachineRig, machineSuite } from '../suite/machine.ts'
 import {
   Bed,
   bytes,
   del,
   env,
-  increment,
+  kvRig,
   type Plain,
   plain,
   promised,
@@ -25,29 +24,7 @@ import {
 
 async function createRig(): Promise<MachineRig> {
   const folder = temporaryFolder()
-  let machine: KvMachine | null = null
-  return {
-    create: () => (machine = new KvMachine(stateLevel(folder.path), env)),
-    commands: number => {
-      const commands = [
-        put(`key/${number}`, `value ${number}`),
-        increment('n', number + 1),
-        put('last', String(number))
-      ]
-      return { bytes: pack(commands.map(packCommand)), count: commands.length }
-    },
-    malformed: [pack([[99]]), pack([[1, bytes('a')]]), pack(null), new Uint8Array([0xc1])],
-    question: pack([packRequest({ op: 'get', key: bytes('n'), atRevision: 0 })]),
-    scan: packScan({ from: bytes(''), to: null, limit: 0, reverse: false, keysOnly: false, atRevision: 0 }),
-    until: async condition => {
-      while (!condition()) await new Promise(resolve => setImmediate(resolve))
-      return true
-    },
-    end: async () => {
-      if (machine !== null) await promised<void>(done => machine!.close(done))
-      folder.remove()
-    }
-  }
+  return kvRig(() => stateLevel(folder.path), env, folder.remove)
 }
 
 machineSuite(t, 'the key-value machine', createRig)

@@ -13,7 +13,9 @@ import { founding } from '../help/log-blocks.ts'
 import { lifeOf, simParts } from '../help/log-life.ts'
 import { key, keysIn, put, SimDiskBed, synced, unsynced } from '../help/sim-disk-bed.ts'
 import { VirtualTime } from '../help/virtual-time.ts'
+import { kvRig } from '../kv/bed.ts'
 import { logSuite } from '../suite/log.ts'
+import { machineSuite } from '../suite/machine.ts'
 
 const runs = Number(process.env['FC_RUNS'] ?? 60)
 const seeds = Array.from({ length: 40 }, (_, seed) => seed)
@@ -479,6 +481,17 @@ t.test('the same seed and the same calls give the same answers at the same times
     return told.join('\n')
   }
   t.equal(story(), story())
+})
+
+machineSuite(t, 'the key-value machine on a simulated disk', async () => {
+  const time = new VirtualTime(9)
+  const disk = new SimDisk({ random: part => new Random(9, part), now: () => time.now })
+  const env = hurried(time, 'n1')
+  return kvRig(
+    () => disk.mount(env).state('state-1'),
+    env,
+    () => {}
+  )
 })
 
 t.test('the log on a simulated disk', async t => {
