@@ -2,7 +2,7 @@
 import { writeU32, writeU64 } from '../base/bytes.ts'
 import { codeOfNumber, StrettoError } from '../base/errors.ts'
 import { commandHeadBytes, recordAt, recordKind, writeCommandHead } from '../record/record.ts'
-import { frameKind, type Refused, readApplied } from '../wire/client.ts'
+import { type Applied, frameKind, type Refused, readApplied } from '../wire/client.ts'
 import { Call } from './call.ts'
 import type { Connection } from './connection.ts'
 import { type Context, Patience, patienceMs } from './context.ts'
@@ -45,6 +45,11 @@ export class Resolves {
       settled(draft)
     }
     this.#start(new Resolving(this, this.#context, session.id, serials, Number.POSITIVE_INFINITY, hear))
+  }
+
+  /** An abandoned draft is answered after all, and the cluster may forget it now: whoever asks is told from memory. */
+  heard({ session, serial }: Draft, verdicts: readonly Verdict[]): void {
+    for (const at of verdicts.keys()) this.#keep(operationIdOf(session, serial + at), verdictAt(verdicts, at))
   }
 
   /** @throws StrettoError BAD_REQUEST */
@@ -124,6 +129,7 @@ export class Resolves {
   }
 
   #keep(operationId: string, verdict: Verdict | 'expired'): void {
+    if (verdict === 'expired' && this.#kept.has(operationId)) return
     if (this.#kept.size >= keptMax) {
       for (const oldest of this.#kept.keys()) {
         this.#kept.delete(oldest)
@@ -203,15 +209,10 @@ class Resolving extends Call implements Waiter {
 
   answered(frame: Uint8Array): void {
     if (frame[4] !== frameKind.applied) throw unexpected()
-    const { each, revision } = readApplied(frame)
-    if (each !== null && each.length !== this.#serials.length) throw unexpected()
-    const plain = (at: number): Verdict => ({ status: 0, revision: revision + at, answer: null })
-    this.#owner.answered(
-      this,
-      each === null
-        ? this.#serials.map((_, at) => plain(at))
-        : each.map((verdict, at) => (verdict === null ? plain(at) : ownVerdict(verdict)))
-    )
+    const applied = readApplied(frame)
+    const { length } = this.#serials
+    if (applied.each !== null && applied.each.length !== length) throw unexpected()
+    this.#owner.answered(this, verdictsOf(applied, length))
   }
 
   refused(refused: Refused, from: Connection): void {
@@ -234,6 +235,14 @@ class Resolving extends Call implements Waiter {
   protected override abandoned(): void {
     this.#owner.end(this)
   }
+}
+
+/** What an answer says of each of `count` commands, to be kept. */
+export function verdictsOf({ each, revision }: Applied, count: number): Verdict[] {
+  return Array.from({ length: count }, (_, at) => {
+    const verdict = each?.[at] ?? null
+    return verdict === null ? { status: 0, revision: revision + at, answer: null } : ownVerdict(verdict)
+  })
 }
 
 /** The frame is only lent: an answer that is kept is copied. */

@@ -1,11 +1,11 @@
 // Writes: gathered into records, numbered, sent in call order, sent again after a break, and settled exactly once.
-import { type Fate, StrettoError } from '../base/errors.ts'
+import { type Fate, numberOfCode, StrettoError } from '../base/errors.ts'
 import type { Applied, Refused, Welcome } from '../wire/client.ts'
 import type { Connection } from './connection.ts'
 import { type Context, Patience, saw } from './context.ts'
 import { Draft, type DraftOwner } from './draft.ts'
 import { mayRetry } from './requests.ts'
-import type { Resolves } from './resolves.ts'
+import { type Resolves, verdictsOf } from './resolves.ts'
 import { operationIdOf, Session } from './session.ts'
 import { tickOf } from './wheel.ts'
 import { timedOut, type Write, type WriteOwner } from './write.ts'
@@ -104,6 +104,7 @@ export class Writes implements WriteOwner, DraftOwner {
         else writes[at]!.judged(verdict, verdict.status === 0 ? '' : operationIdOf(session, serial + at))
       }
     }
+    if (draft.abandoned) this.#resolves.heard(draft, verdictsOf(applied, writes.length))
     this.#finish(draft)
   }
 
@@ -127,6 +128,13 @@ export class Writes implements WriteOwner, DraftOwner {
     }
     const fate = draft.mayApply ? 'unknown' : 'not-applied'
     this.#failAll(draft, operationId => new StrettoError(refused.code, refused.text, { fate, operationId }))
+    if (draft.abandoned && !draft.mayApply) {
+      const verdict = { status: numberOfCode(refused.code), revision: 0, answer: null }
+      this.#resolves.heard(
+        draft,
+        draft.writes.map(() => verdict)
+      )
+    }
     this.#letGo(draft)
   }
 
