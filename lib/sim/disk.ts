@@ -39,10 +39,12 @@ export class SimDisk {
   readonly #stored: (card: Card) => void
   readonly #issued: () => void
   readonly #drives: { readonly log: Drive; readonly states: Drive; readonly slots: Drive; readonly directory: Drive }
-  #log = new SimDatabase()
-  #states = new Map<string, SimDatabase>()
-  #slots = new SlotImage()
-  #names = new Set<string>()
+  /** What it holds, which may be damaged between two lives. */
+  log = new SimDatabase()
+  states = new Map<string, SimDatabase>()
+  slots = new SlotImage()
+  /** In the directory. */
+  names = new Set<string>()
   #logDamaged = false
   /** Counts the crashes: what was mounted before the last one is dead. */
   #crashes = 0
@@ -54,7 +56,7 @@ export class SimDisk {
     const drive = (part: 'log' | 'states' | 'slots' | 'directory'): Drive =>
       new Drive(this.knobs, this.fired, random(part), now)
     this.#drives = { log: drive('log'), states: drive('states'), slots: drive('slots'), directory: drive('directory') }
-    this.view = new DiskView(this.#log, this.#slots)
+    this.view = new DiskView(this.log, this.slots)
   }
 
   /** What one life sees; what it has asked for dies with `env`, or with the next crash. */
@@ -68,15 +70,15 @@ export class SimDisk {
       new SimLevel({ database, drive, env, alive, issued })
     return {
       prepare: done => directory.later(env, directory.syncMs, () => (alive() ? done(directory.ioError()) : undefined)),
-      log: () => levelOf(this.#log, log, write => this.#logIssued(write)),
-      slots: () => new SimSlots({ image: this.#slots, drive: slots, env, alive, issued }),
+      log: () => levelOf(this.log, log, write => this.#logIssued(write)),
+      slots: () => new SimSlots({ image: this.slots, drive: slots, env, alive, issued }),
       directory: new SimDirectory({
-        names: this.#names,
+        names: this.names,
         drive: directory,
         env,
         alive,
         issued,
-        removed: name => this.#states.delete(name)
+        removed: name => this.states.delete(name)
       }),
       state: name => levelOf(this.#stateOf(name), states, issued)
     }
@@ -91,11 +93,11 @@ export class SimDisk {
   }
 
   #stateOf(name: string): SimDatabase {
-    let state = this.#states.get(name)
+    let state = this.states.get(name)
     if (state === undefined) {
       state = new SimDatabase()
-      this.#states.set(name, state)
-      this.#names.add(name)
+      this.states.set(name, state)
+      this.names.add(name)
     }
     return state
   }
@@ -104,15 +106,15 @@ export class SimDisk {
   crash(random: (below: number) => number): void {
     this.#crashes++
     const { lostWrites, tornChance } = this.knobs
-    for (const database of [this.#log, ...this.#states.values()]) {
+    for (const database of [this.log, ...this.states.values()]) {
       this.fired['lost-writes'] += database.crash(random, lostWrites)
     }
-    if (lostWrites) this.fired.torn += this.#slots.crash(random, tornChance)
+    if (lostWrites) this.fired.torn += this.slots.crash(random, tornChance)
   }
 
   /** Damages what it holds, between two lives; null where there is nothing of this kind. */
   rot(kind: RotKind, random: (below: number) => number): Rot | null {
-    const own = { log: this.#log, states: this.#states, slots: this.#slots, view: this.view }
+    const own = { log: this.log, states: this.states, slots: this.slots, view: this.view }
     const damage = rot({ ...own, logDamaged: this.#logDamaged }, kind, random)
     if (damage === null) return null
     this.fired['bit-rot']++
@@ -123,11 +125,11 @@ export class SimDisk {
   /** All that it held is gone, and what was mounted is dead. */
   wipe(): void {
     this.#crashes++
-    this.#log = new SimDatabase()
-    this.#states = new Map()
-    this.#slots = new SlotImage()
-    this.#names = new Set()
-    this.view.show(this.#log, this.#slots)
+    this.log = new SimDatabase()
+    this.states = new Map()
+    this.slots = new SlotImage()
+    this.names = new Set()
+    this.view.show(this.log, this.slots)
     this.fired['wiped-disk']++
   }
 }

@@ -1,7 +1,5 @@
 // The log on LevelDB: the suite of all logs, a crash at every write, refused writes, and directories that are not ours.
 import { t } from 'tap'
-import { toHex } from '../../lib/base/bytes.ts'
-import { Random } from '../../lib/base/random.ts'
 import { foundingBase, foundLog } from '../../lib/log/found-log.ts'
 import { blockKey, cardOf } from '../../lib/log/keys.ts'
 import { LevelLog } from '../../lib/log/level-log.ts'
@@ -10,6 +8,7 @@ import { type MemoryKeeper, openMemory } from '../../lib/log/memory-keeper.ts'
 import { scrub } from '../../lib/log/scrub.ts'
 import type { Persist } from '../../lib/raft/doors.ts'
 import { type Base, type Block, type ChainedId, type HardState, lastOf } from '../../lib/raft/types.ts'
+import { textOf } from '../../lib/sim/sim-database.ts'
 import { CrashDisk } from '../help/crash-disk.ts'
 import { block, call, chainOf, endOf, founding, identity, membership, persist } from '../help/log-blocks.ts'
 import { fileParts, lifeOf, openMemoryOf, temporaryFolder } from '../help/log-life.ts'
@@ -31,11 +30,11 @@ t.test('on LevelDB', async t => {
   )
 })
 
-t.test('on the double that can crash', async t => {
+t.test('on the disk that can crash', async t => {
   logSuite(
     t,
     async hotBytesMax => {
-      const disk = new CrashDisk(new Random(1))
+      const disk = new CrashDisk(1)
       return { life: () => lifeOf(disk.life(), null, hotBytesMax), end: async () => undefined }
     },
     base,
@@ -125,7 +124,7 @@ function isPoint(points: readonly Point[], opened: Opened, answered: number): bo
 
 t.test('killed at any write, it opens trusted, with all that was answered, and goes on', async t => {
   const { turns, points } = story()
-  const whole = new CrashDisk(new Random(0))
+  const whole = new CrashDisk(0)
   const log = await lifeOf(whole.life(), null, 1)
   const opening = whole.effects
   await call<Opened>(done => log.open(done))
@@ -135,7 +134,7 @@ t.test('killed at any write, it opens trusted, with all that was answered, and g
   let later = 0
   for (let dieAt = 1; dieAt <= whole.effects; dieAt++) {
     for (let seed = 0; seed < 6; seed++) {
-      const disk = new CrashDisk(new Random(dieAt * 100 + seed))
+      const disk = new CrashDisk(dieAt * 100 + seed)
       disk.dieAt = dieAt
       const death = disk.death()
       const progress = { answered: 0 }
@@ -156,7 +155,7 @@ t.test('killed at any write, it opens trusted, with all that was answered, and g
       if (!isPoint(points, opened, progress.answered)) {
         t.fail(`${where}: opened at ${JSON.stringify(opened.tail)} after ${progress.answered} answers`)
       }
-      if (!disk.folders.has(`state-${opened.base.state}`) && opened.base.state === 1) t.fail(`${where}: no state`)
+      if (!disk.disk.names.has(`state-${opened.base.state}`) && opened.base.state === 1) t.fail(`${where}: no state`)
       later += opened.tail.index > points[progress.answered]!.tail.index ? 1 : 0
       await call<void>(done => next.write(persist({ blocks: [block(next.tail, 9)] }), done))
       await call<void>(done => next.close(done))
@@ -172,7 +171,7 @@ t.test('killed at any write, it opens trusted, with all that was answered, and g
 t.test('a write that is refused ends this life, and the next one begins from what the disk holds', async t => {
   const { turns, points } = story()
   for (let failAt = 6; failAt <= 25; failAt++) {
-    const disk = new CrashDisk(new Random(failAt))
+    const disk = new CrashDisk(failAt)
     const log = await lifeOf(disk.life(), null, 1)
     await call<Opened>(done => log.open(done))
     disk.failAt = failAt
@@ -184,20 +183,20 @@ t.test('a write that is refused ends this life, and the next one begins from wha
           () => void answered++,
           (error: Error & { code: string; fate: string }) => {
             refused++
-            t.match(error, { code: 'UNAVAILABLE', fate: 'unknown', message: /cannot be written: EIO/ })
+            t.match(error, { code: 'UNAVAILABLE', fate: 'unknown', message: /cannot be written: IO error/ })
           }
         )
       )
       await Promise.all(writes)
     }
     t.ok(refused > 0, `write ${failAt} was refused`)
-    const { batches } = disk
+    const { blocks } = disk
     await t.rejects(
-      call<void>(done => log.write(persist({}), done)),
+      call<void>(done => log.write(persist({ blocks: [block(log.tail, 9)] }), done)),
       { code: 'UNAVAILABLE' }
     )
     await call<void>(done => log.close(done))
-    t.equal(disk.batches, batches, 'the log is not written after it')
+    t.equal(disk.blocks, blocks, 'the log is not written after it')
     const boot = (await openMemoryOf(disk.life())).memory.boot
     t.ok(boot >= 2)
     const next = await lifeOf(disk.life(), null, 1)
@@ -209,13 +208,13 @@ t.test('a write that is refused ends this life, and the next one begins from wha
 })
 
 t.test('overwritten blocks that come back are seen (ABA), and a legitimate cut is no alarm', async t => {
-  const disk = new CrashDisk(new Random(3))
+  const disk = new CrashDisk(3)
   const log = await lifeOf(disk.life())
   await call<Opened>(done => log.open(done))
   const shared = chainOf(base, 1, 3)
   const old = chainOf(endOf(shared[2]!), 2, 3)
   await call<void>(done => log.write(persist({ blocks: [...shared, ...old] }), done))
-  const before = new Map(disk.durable)
+  const before = disk.disk.log.durable.clone()
   let end = endOf(shared[2]!)
   const fresh = old.map(({ count }) => {
     const next = block(end, 3, count)
@@ -224,9 +223,9 @@ t.test('overwritten blocks that come back are seen (ABA), and a legitimate cut i
   })
   await call<void>(done => log.write(persist({ cut: lastOf(shared[2]!), blocks: fresh }), done))
   await call<void>(done => log.close(done))
-  const whole = new Map(disk.durable)
+  const whole = disk.disk.log.durable.clone()
 
-  disk.durable = before
+  disk.disk.log.durable = before
   const other = await lifeOf(disk.life())
   const damaged = await call<Opened>(done => other.open(done))
   t.equal(damaged.tail.index, lastOf(fresh[2]!), 'as long as promised')
@@ -236,7 +235,7 @@ t.test('overwritten blocks that come back are seen (ABA), and a legitimate cut i
   t.match(damaged.restored.mark, { term: 3, index: lastOf(fresh[2]!) }, 'the mark stays')
   await call<void>(done => other.close(done))
 
-  disk.durable = whole
+  disk.disk.log.durable = whole
   const cut = await lifeOf(disk.life())
   await call<Opened>(done => cut.open(done))
   await call<void>(done => cut.write(persist({ cut: lastOf(shared[2]!) }), done))
@@ -249,14 +248,14 @@ t.test('overwritten blocks that come back are seen (ABA), and a legitimate cut i
 })
 
 t.test('an untrusted log is mended by the leader, and trusted when the core says so', async t => {
-  const disk = new CrashDisk(new Random(4))
+  const disk = new CrashDisk(4)
   const log = await lifeOf(disk.life())
   await call<Opened>(done => log.open(done))
   const blocks = chainOf(base, 1, 8)
   await call<void>(done => log.write(persist({ blocks }), done))
   await call<void>(done => log.close(done))
-  const third = [...disk.durable.keys()].toSorted()[3]!
-  disk.durable.delete(third)
+  const { durable } = disk.disk.log
+  durable.delete(durable.keysArray()[3]!)
   const hole = await lifeOf(disk.life())
   const opened = await call<Opened>(done => hole.open(done))
   t.equal(opened.restored.trusted, false)
@@ -276,41 +275,42 @@ t.test('an untrusted log is mended by the leader, and trusted when the core says
 })
 
 t.test('what was never promised may be damaged: it is cut off, said, and the rest is trusted', async t => {
-  const disk = new CrashDisk(new Random(5))
+  const disk = new CrashDisk(5)
   const log = await lifeOf(disk.life())
   await call<Opened>(done => log.open(done))
   const blocks = chainOf(base, 1, 4)
   await call<void>(done => log.write(persist({ blocks: blocks.slice(0, 2) }), done))
   await call<void>(done => log.close(done))
-  const slots = [...disk.slots.durable] as const
+  const slots = [...disk.disk.slots.durable] as const
   const next = await lifeOf(disk.life())
   await call<Opened>(done => next.open(done))
   await call<void>(done => next.write(persist({ blocks: blocks.slice(2) }), done))
   await call<void>(done => next.close(done))
-  Object.assign(disk.slots.durable, slots)
-  Object.assign(disk.slots.cached, slots)
-  disk.durable.delete([...disk.durable.keys()].toSorted()[3]!)
+  Object.assign(disk.disk.slots.durable, slots)
+  Object.assign(disk.disk.slots.cached, slots)
+  const { log: database } = disk.disk
+  database.durable.delete(database.durable.keysArray()[3]!)
   const short = await lifeOf(disk.life())
   const opened = await call<Opened>(done => short.open(done))
   t.equal(opened.restored.trusted, true)
   t.equal(opened.findings.length, 1)
   t.match(opened.tail, endOf(blocks[1]!))
-  t.equal(disk.seen().size, 3, 'what followed is deleted')
+  t.equal(database.durable.size, 3, 'what followed is deleted')
   await call<void>(done => short.close(done))
 })
 
 t.test('a sound block of another history does not pass', async t => {
-  const disk = new CrashDisk(new Random(12))
+  const disk = new CrashDisk(12)
   const log = await lifeOf(disk.life())
   await call<Opened>(done => log.open(done))
   const blocks = chainOf(base, 1, 3)
   await call<void>(done => log.write(persist({ blocks }), done))
   await call<void>(done => log.close(done))
   const stranger = block({ ...endOf(blocks[1]!), chain: 12345 }, 1, blocks[2]!.count)
-  const keys = [...disk.durable.keys()].toSorted()
-  disk.durable.delete(keys[3]!)
+  const { durable } = disk.disk.log
+  durable.delete(durable.keysArray()[3]!)
   const key = blockKey(cardOf(stranger))
-  disk.durable.set(toHex(key), [key, stranger.bytes])
+  durable.set(textOf(key), { key, value: stranger.bytes })
   const next = await lifeOf(disk.life())
   const opened = await call<Opened>(done => next.open(done))
   t.equal(opened.restored.trusted, false)
@@ -320,7 +320,7 @@ t.test('a sound block of another history does not pass', async t => {
 })
 
 t.test('the state on disk is asked, and must lie within the log', async t => {
-  const disk = new CrashDisk(new Random(6))
+  const disk = new CrashDisk(6)
   const log = await lifeOf(disk.life())
   await call<Opened>(done => log.open(done))
   const blocks = chainOf(base, 1, 6)
@@ -343,7 +343,7 @@ t.test('the state on disk is asked, and must lie within the log', async t => {
 })
 
 t.test('old blocks are believed at open and read by the scrub', async t => {
-  const disk = new CrashDisk(new Random(8))
+  const disk = new CrashDisk(8)
   const log = await lifeOf(disk.life())
   await call<Opened>(done => log.open(done))
   const blocks = chainOf(base, 1, 9)
@@ -361,27 +361,28 @@ t.test('old blocks are believed at open and read by the scrub', async t => {
     return { opened, found }
   }
   t.equal((await scrubbed()).found, null)
-  const entry = [...disk.durable.values()].find(([key]) => key[0] === 2 && key[10] === 4)!
-  entry[1] = entry[1].slice()
-  entry[1][40]! ^= 4
+  const row = disk.disk.log.durable.valuesArray().find(({ key }) => key[0] === 2 && key[10] === 4)!
+  const altered = new Uint8Array(row.value)
+  altered[40]! ^= 4
+  disk.disk.log.alter(textOf(row.key), altered)
   const { opened, found } = await scrubbed()
   t.equal(opened.restored.trusted, true)
   t.match(found, /the block of the records 4 to 6 is damaged on disk/)
 })
 
 t.test('state directories that the base does not name are removed', async t => {
-  const disk = new CrashDisk(new Random(9))
+  const disk = new CrashDisk(9)
   const log = await lifeOf(disk.life())
-  t.same([...disk.folders], ['state-1'])
+  t.same([...disk.disk.names], ['state-1'])
   await call<Opened>(done => log.open(done))
-  disk.folders.add('state-2')
+  disk.disk.names.add('state-2')
   const snapshot = { ...base, index: 50, term: 3, chain: 9, state: 2 }
   await call<void>(done => log.rebase(snapshot, done))
   await call<void>(done => log.close(done))
-  for (const name of ['state-3', 'state-x', 'backup']) disk.folders.add(name)
+  for (const name of ['state-3', 'state-x', 'backup']) disk.disk.names.add(name)
   const next = await lifeOf(disk.life())
   t.match(await call<Opened>(done => next.open(done)), { base: { index: 50, state: 2 }, tail: { index: 50, term: 3 } })
-  t.same([...disk.folders].toSorted(), ['backup', 'state-2', 'state-x'])
+  t.same([...disk.disk.names].toSorted(), ['backup', 'state-2', 'state-x'])
   await call<void>(done => next.close(done))
 })
 
@@ -412,7 +413,7 @@ t.test('a directory that cannot be opened says why in one line', async t => {
     { fault: 'foreign-id', message: 'the data directory belongs to node n1, not to n2' }
   )
 
-  const lost = new CrashDisk(new Random(1)).life()
+  const lost = new CrashDisk(1).life()
   const memory = await openMemoryOf(lost)
   await t.rejects(
     call<void>(done => foundLog({ level, memory, directory }, founding, done)),
@@ -428,7 +429,7 @@ t.test('a directory that cannot be opened says why in one line', async t => {
 })
 
 t.test('a founding that was broken off is taken up again; membership is in the base', async t => {
-  const disk = new CrashDisk(new Random(2))
+  const disk = new CrashDisk(2)
   disk.dieAt = 3
   const death = disk.death()
   await Promise.race([death, lifeOf(disk.life())])
