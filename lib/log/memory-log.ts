@@ -240,11 +240,15 @@ export class MemoryLog implements Log {
     })
   }
 
-  /** The disk refuses from now on: what is not yet durable gets the error; `close` is all that is left to do. */
-  fail(error: StrettoError): void {
+  /**
+   * The disk refuses from now on: what is not yet durable gets the error; `close` is all that is left to do. With `random`
+   * some of that is in the image all the same, as in a crash.
+   */
+  fail(error: StrettoError, random: (below: number) => number = () => 0): void {
     if (this.#fault !== null) return
     this.#fault = error
     const jobs = this.#unsynced()
+    this.#keepSome(jobs, random)
     this.#forget()
     this.#env.soon(() => {
       for (const job of jobs) job.done(error)
@@ -254,15 +258,21 @@ export class MemoryLog implements Log {
 
   /**
    * The process dies: nothing is answered any more, and of what was not yet durable `random` chooses how many of the
-   * indivisible changes, in order, have reached the image all the same.
+   * indivisible changes, in order, have reached the image all the same. Gives how many have not.
    */
-  crash(random: (below: number) => number): void {
+  crash(random: (below: number) => number): number {
     this.#crashed = true
-    const steps = this.#unsynced().flatMap(job => job.steps)
+    const lost = this.#keepSome(this.#unsynced(), random)
     this.#forget()
     this.#fault = new StrettoError('STOPPED', 'the log is closed')
+    return lost
+  }
+
+  #keepSome(jobs: readonly Job[], random: (below: number) => number): number {
+    const steps = jobs.flatMap(job => job.steps)
     const kept = random(steps.length + 1)
     for (const step of steps.slice(0, kept)) step(this.#image)
+    return steps.length - kept
   }
 
   close(done: Done): void {

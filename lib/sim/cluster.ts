@@ -1,148 +1,240 @@
-// A cluster of production nodes in virtual time: shallow, with Transport and Log replaced; started, crashed and restarted.
+// A cluster of production nodes in virtual time, in one of two depths; started, crashed and restarted, and judged throughout.
 
-import { readU32, readU64 } from '../base/bytes.ts'
-import type { Done } from '../base/env.ts'
-import { MemoryLog } from '../log/memory-log.ts'
-import { fromMemoryMachine, type MemoryMachine } from '../machine/memory-machine.ts'
-import { ReplicatedMachine } from '../machine/replicated-machine.ts'
-import { Node } from '../node/node.ts'
-import type { WriteResult } from '../node/result.ts'
-import { defaultConfig, type RaftConfig } from '../raft/config.ts'
-import { Core } from '../raft/core.ts'
-import { type Membership, memberKey } from '../raft/types.ts'
-import { blockHeaderBytes, recordAt } from '../record/record.ts'
+import { foundingBase } from '../log/found-log.ts'
+import { LogImage } from '../log/memory-log.ts'
+import type { RaftConfig } from '../raft/config.ts'
+import type { Envelope } from '../raft/message.ts'
+import { type Index, type MemberKey, type Membership, memberKey, type Term } from '../raft/types.ts'
+import { MemoryFabric } from '../transport/memory-net.ts'
 import { Checks } from './checks.ts'
-import { Network, type NetworkFaults } from './network.ts'
-import { SimNode } from './sim-node.ts'
-import { type Life, World } from './world.ts'
+import { DeepNode } from './deep-node.ts'
+import { SimDisk } from './disk.ts'
+import { Eavesdropper } from './eavesdropper.ts'
+import type { FaultCounts } from './faults.ts'
+import type { MakeMachine } from './machines.ts'
+import { Network } from './network.ts'
+import { ShallowNode } from './shallow-node.ts'
+import type { SimNode, SimNodeParts } from './sim-node.ts'
+import type { Watcher } from './watcher.ts'
+import { Wires } from './wires.ts'
+import { World } from './world.ts'
+
+/** `shallow`: transport and log are replaced. `deep`: net, databases, slots and directories are. */
+export type Depth = 'shallow' | 'deep'
 
 export interface SimOptions {
   readonly seed: number
   readonly nodes: number
-  readonly network: NetworkFaults
-  /** How long a write of the log takes, milliseconds. */
-  readonly diskMsMin: number
-  readonly diskMsMax: number
-  readonly machine: () => MemoryMachine
+  readonly depth: Depth
+  readonly machine: MakeMachine
+  /** Of a message on its way, milliseconds. */
+  readonly delayMsMin?: number
+  readonly delayMsMax?: number
+  /** Of a synced write, milliseconds. */
+  readonly syncMsMin?: number
+  readonly syncMsMax?: number
+  /** Of shallow nodes. */
   readonly config?: RaftConfig
-  /** A result as bytes, for the node that forwarded the request. */
-  readonly encode: (result: WriteResult, number: number) => Uint8Array
-  /** Role, term, leader or membership of some node have changed. */
-  readonly changed?: () => void
+  /** Looks on beside the checks. */
+  readonly spectator?: Spectator | null
 }
 
-export const gentleNetwork: NetworkFaults = { drop: 0, delayMsMin: 0.1, delayMsMax: 1 }
+/** Sees more of a node than what passes between them. */
+export interface Spectator extends Watcher {
+  /** An event has happened in which this node may have changed. */
+  looked(node: SimNode): void
+  began(node: SimNode): void
+  /** A life of the node is over; the process too where it has none any more. */
+  ended(node: SimNode): void
+  /** What an operator would read. */
+  found(node: SimNode, line: string): void
+}
+
+const firstPort = 7000
 
 export class SimCluster {
   readonly world: World
+  readonly wires: Wires
+  readonly fabric = new MemoryFabric()
   readonly network: Network
   readonly nodes: readonly SimNode[]
   readonly checks: Checks
+  /** How often each class of fault has struck. */
+  readonly struck: FaultCounts = {}
   readonly #options: SimOptions
+  readonly #spectator: Spectator | null
+  readonly #byName = new Map<string, SimNode>()
+  #broken: Error | null = null
 
   constructor(options: SimOptions) {
+    const { seed, nodes, depth, delayMsMin = 0.1, delayMsMax = 1 } = options
     this.#options = options
-    this.world = new World(options.seed)
-    this.network = new Network(this.world, options.network)
-    const members = Array.from({ length: options.nodes }, (_, at) => {
-      const id = `n${at + 1}`
-      const incarnation = String(at + 1).padStart(16, '0')
-      return { key: memberKey(id, incarnation), id, incarnation, address: `${id}:1` }
-    })
-    const voters = members.map(member => member.key)
-    const membership: Membership = { voters, outgoing: null, learners: [], members }
-    this.nodes = voters.map(key => new SimNode(key, membership, this.world))
-    this.checks = new Checks(this.nodes)
-    for (const node of this.nodes) this.start(node)
+    this.#spectator = options.spectator ?? null
+    this.world = new World(seed)
+    this.wires = new Wires(this.world, delayMsMin, delayMsMax, this.struck)
+    this.checks = new Checks(() => this.world.now)
+    const watcher = this.#watcher()
+    this.network = new Network(this.world, this.wires, watcher)
+    this.#layWires(watcher)
+    const ids = Array.from({ length: nodes }, (_, at) => `n${at + 1}`)
+    const cluster = new Map(ids.map((id, at) => [id, `127.0.0.1:${firstPort + at + 1}`]))
+    this.nodes = depth === 'shallow' ? this.#shallow(cluster, watcher) : this.#deep(cluster, watcher)
+    for (const node of this.nodes) this.#byName.set(node.id, node)
+    for (const node of this.nodes) node.start()
   }
 
   get running(): readonly SimNode[] {
     return this.nodes.filter(node => node.node !== null)
   }
 
+  get endpoints(): readonly string[] {
+    return this.nodes.map(node => node.parts.address)
+  }
+
   /** The node that leads the highest term and knows it; null when there is none. */
   get leader(): SimNode | null {
     let leader: SimNode | null = null
-    for (const node of this.running) {
-      const status = node.node!.raft.status
-      if (status.role !== 'leader' || (leader !== null && leader.node!.raft.status.term > status.term)) continue
-      leader = node
+    for (const node of this.nodes) {
+      const status = node.node?.raft.status
+      if (status?.role !== 'leader') continue
+      if (leader === null || leader.node!.raft.status.term < status.term) leader = node
     }
     return leader
   }
 
-  /** Begins a life from what the disk of `node` holds. */
-  start(node: SimNode): void {
-    const {
-      machine: makeMachine,
-      diskMsMin,
-      diskMsMax,
-      config = defaultConfig,
-      encode,
-      changed = nothing
-    } = this.#options
-    const life: Life = { over: false, stalledUntil: 0 }
-    node.life = life
-    const env = this.world.env(life, node.random)
-    const inner = fromMemoryMachine(makeMachine(), node.vault, env)
-    const machine = new ReplicatedMachine(inner)
-    const delayMs = (): number => diskMsMin + (node.random.next() / 0x1_0000_0000) * (diskMsMax - diskMsMin)
-    const stateOf = (_base: unknown, done: Done<{ readonly term: number; readonly index: number }>): void =>
-      machine.open((error, { durable }) => done(error, durable))
-    const log = new MemoryLog({ image: node.image, env, delayMs, stateOf })
-    node.log = log
-    log.open((error, opened) => {
-      if (error !== null) throw error
-      const seed = node.random.next()
-      const raft = new Core({ self: node.key, restored: opened.restored, config, seed, now: env.now() })
-      const last = node.image.blocks.at(-1)
-      node.machine = inner
-      node.node = new Node({
-        env,
-        raft,
-        log,
-        machine,
-        transport: this.network.transport(node.key, life, node.image.boot),
-        lastStamp: last === undefined ? 0 : readU64(last.bytes, blockHeaderBytes + recordAt.time),
-        encode: (result, draft) => encode(result, readU32(draft, recordAt.term)),
-        changed,
-        found: () => {},
-        failed: fault => {
-          throw fault
-        }
-      })
-      node.node.start()
-    })
-  }
-
-  /** The process dies: what was not durable may be lost, as chance has it. */
-  crash(node: SimNode): void {
-    if (node.life === null) return
-    node.log?.crash(below => node.random.below(below))
-    node.life.over = true
-    node.life = null
-    node.node = null
-    node.machine = null
-    node.log = null
-    this.checks.crashed(node)
-    this.network.down(node.key)
-  }
-
-  /** The process is held up: its timers and its messages wait, and come together afterwards. */
-  stall(node: SimNode, ms: number): void {
-    if (node.life !== null) node.life.stalledUntil = this.world.now + ms
-  }
-
   /** Runs for so many virtual milliseconds, or until `until` holds; every event is followed by the checks. */
-  run(ms: number, until: () => boolean = () => false): boolean {
+  run(ms: number, until: () => boolean = never): boolean {
     let met = false
     this.world.run(this.world.now + ms, () => {
-      this.checks.afterEvent()
+      this.#look()
       met = until()
       return met
     })
     return met
   }
+
+  /** The same for nodes and clients that use promises. */
+  async play(ms: number, until: () => boolean = never): Promise<boolean> {
+    let met = false
+    await this.world.play(this.world.now + ms, () => {
+      this.#look()
+      met = until()
+      return met
+    })
+    return met
+  }
+
+  /** Links to and from a host are closed by something between, those of clients too. */
+  reset(node: SimNode): void {
+    this.network.reset(node.key)
+    for (const end of [...this.fabric.ends]) if (end.host === node.id) end.reset()
+  }
+
+  /** Something that may not be passed over was found outside of the checks: the run ends with it. */
+  fail(error: Error): void {
+    this.#broken ??= error
+  }
+
+  /** Nothing but what a node itself does disturbs it any more. */
+  healDisks(): void {
+    for (const { disk } of this.nodes) {
+      Object.assign(disk.knobs, { slowFactor: 1, hungUntil: 0, ioErrorChance: 0, syncErrorChance: 0, full: false })
+    }
+  }
+
+  #look(): void {
+    if (this.#broken !== null) throw this.#broken
+    const { touched } = this.world
+    if (touched === null) return
+    const node = this.#byName.get(touched.name)
+    if (node === undefined) return
+    this.checks.look(node)
+    if (node.node !== null) this.#spectator?.looked(node)
+  }
+
+  #watcher(): Watcher {
+    const { checks } = this
+    const watcher = this.#spectator
+    if (watcher === null) return checks
+    return {
+      sent: (envelope: Envelope) => {
+        // First it is told, so that a message that breaks a rule is to be seen.
+        watcher.sent(envelope)
+        checks.sent(envelope)
+      },
+      delivered: (envelope: Envelope) => watcher.delivered(envelope),
+      dropped: (envelope: Envelope, why: string) => watcher.dropped(envelope, why),
+      answered: (key: MemberKey, term: Term, index: Index) => checks.answered(key, term, index)
+    }
+  }
+
+  /** Clients, and in a deep simulation nodes, speak through links in memory. */
+  #layWires(watcher: Watcher): void {
+    const { fabric, wires } = this
+    fabric.delayMs = (from, to, bytes) => wires.fate(from, to, bytes, true).delayMs
+    fabric.onlooker = new Eavesdropper(this.#byName, watcher)
+    wires.watchCuts((from, to, cut) => {
+      if (cut) fabric.cut(from, to)
+      else fabric.heal(from, to)
+    })
+  }
+
+  #parts(id: string, address: string, watcher: Watcher): SimNodeParts {
+    const { machine, syncMsMin = 0.1, syncMsMax = 1 } = this.#options
+    const { world, fabric, checks } = this
+    const spectator = this.#spectator
+    const disk: SimDisk = new SimDisk({
+      random: part => world.random(`disk ${id} ${part}`),
+      now: () => world.now,
+      knobs: { syncMsMin, syncMsMax },
+      issued: () => {
+        const node = this.#byName.get(id)
+        if (node?.life != null) node.effect(node.life)
+      }
+    })
+    return {
+      id,
+      address,
+      world,
+      fabric,
+      disk,
+      machine,
+      watcher,
+      onlooker: node => checks.onlooker(node),
+      began: (node, base, ends) => {
+        spectator?.began(node)
+        checks.began(node, base, ends)
+      },
+      ended: node => {
+        spectator?.ended(node)
+        checks.ended(node)
+      },
+      found: (node, line) => spectator?.found(node, line),
+      broken: error => this.fail(error)
+    }
+  }
+
+  #shallow(cluster: ReadonlyMap<string, string>, watcher: Watcher): ShallowNode[] {
+    const { config } = this.#options
+    const members = [...cluster].map(([id, address], at) => {
+      const incarnation = String(at + 1).padStart(16, '0')
+      return { key: memberKey(id, incarnation), id, incarnation, address }
+    })
+    const voters = members.map(member => member.key)
+    const membership: Membership = { voters, outgoing: null, learners: [], members }
+    return members.map(({ id, key, address }) => {
+      const image = new LogImage(foundingBase({ clusterId: '0'.repeat(32), membership }))
+      const parts = this.#parts(id, address, watcher)
+      return new ShallowNode({ ...parts, key, image, network: this.network, ...(config && { config }) })
+    })
+  }
+
+  #deep(cluster: ReadonlyMap<string, string>, watcher: Watcher): DeepNode[] {
+    const secret = new TextEncoder().encode('a secret of simulated peers')
+    return [...cluster].map(([id, address]) => new DeepNode({ ...this.#parts(id, address, watcher), cluster, secret }))
+  }
 }
 
-function nothing(): void {}
+function never(): boolean {
+  return false
+}

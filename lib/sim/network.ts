@@ -1,18 +1,13 @@
-// Transport in virtual time: messages pass by reference, late, lost or cut off; replaced below by Net in the deep simulation.
+// Transport in virtual time: messages pass by reference, late, lost, doubled, out of order or cut off (the shallow depth).
 
 import { assert } from '../base/assert.ts'
 import type { Done } from '../base/env.ts'
-import type { Random } from '../base/random.ts'
-import type { Member, MemberKey } from '../raft/types.ts'
+import type { Envelope } from '../raft/message.ts'
+import type { Member, MemberKey, NodeId } from '../raft/types.ts'
 import type { Transport, TransportHandler } from '../transport/transport.ts'
+import type { Watcher } from './watcher.ts'
+import type { Wires } from './wires.ts'
 import type { Life, World } from './world.ts'
-
-export interface NetworkFaults {
-  /** Probability that a message is lost. */
-  readonly drop: number
-  readonly delayMsMin: number
-  readonly delayMsMax: number
-}
 
 interface Port {
   readonly life: Life
@@ -23,43 +18,37 @@ interface Port {
 }
 
 export class Network {
-  faults: NetworkFaults
   readonly #world: World
-  readonly #random: Random
+  readonly #wires: Wires
+  readonly #watcher: Watcher
   readonly #ports = new Map<MemberKey, Port>()
-  /** Directed pairs that do not reach each other, as `from>to`. */
-  readonly #cut = new Set<string>()
-  dropped = 0
+  /** Holds a message back from its way: for scenarios that need one certain message late, or never. */
+  hold: ((envelope: Envelope, release: () => void) => boolean) | null = null
 
-  constructor(world: World, faults: NetworkFaults) {
+  constructor(world: World, wires: Wires, watcher: Watcher) {
     this.#world = world
-    this.faults = faults
-    this.#random = world.random('network')
+    this.#wires = wires
+    this.#watcher = watcher
   }
 
-  /** Cuts all directed links from the first to the second group. */
-  cut(from: readonly MemberKey[], to: readonly MemberKey[]): void {
-    for (const source of from) for (const target of to) this.#cut.add(`${source}>${target}`)
-  }
-
-  heal(): void {
-    this.#cut.clear()
-  }
-
-  /** The transport of one life of a node. */
-  transport(self: MemberKey, life: Life, boot: number): Transport {
+  /** The transport of one life of a node; `effect` is asked before each message, and false ends it all. */
+  transport(self: MemberKey, life: Life, boot: number, effect: () => boolean): Transport {
+    const deliver = (envelope: Envelope) => (port: Port) => {
+      if (introduce(port, self, boot)) port.handler.message(envelope)
+    }
     return {
       connect: members => this.#greet(self, life, members),
       send: envelope => {
-        this.#carry(self, envelope.to, port => {
-          if (introduce(port, self, boot)) port.handler.message(envelope)
-        })
+        if (!effect()) return true
+        this.#watcher.sent(envelope)
+        const release = (): void => this.#carry(self, envelope.to, deliver(envelope), envelope)
+        if (this.hold === null || !this.hold(envelope, release)) release()
         return true
       },
       forward: (to, request, done) => this.#forward(self, life, to, request, done),
       receive: handler => void this.#ports.set(self, { life, boot, handler, greeted: new Map() }),
       close: done => {
-        this.down(self)
+        if (this.#ports.get(self)?.life === life) this.down(self)
         this.#world.after(0, null, () => done(null))
       }
     }
@@ -68,18 +57,41 @@ export class Network {
   /** The process is gone: the others see their links to it closed, after all that it has sent before. */
   down(self: MemberKey): void {
     this.#ports.delete(self)
-    for (const peer of this.#ports.keys())
-      this.#carry(self, peer, port => port.handler.closed(self, true), this.faults.delayMsMax)
+    for (const peer of this.#ports.keys()) this.#carry(self, peer, port => port.handler.closed(self, true), null)
+  }
+
+  /** The power is gone: nobody is told. */
+  vanish(self: MemberKey): void {
+    this.#ports.delete(self)
+  }
+
+  /** The links of a member are closed by something on their way; each side takes it for the doing of the other. */
+  reset(self: MemberKey): void {
+    const own = this.#ports.get(self)
+    for (const [peer, port] of this.#ports) {
+      if (peer === self || own === undefined) continue
+      for (const [here, there] of [
+        [own, peer],
+        [port, self]
+      ] as const) {
+        this.#world.after(0, here.life, () => {
+          here.handler.closed(there, true)
+          const boot = here.greeted.get(there)
+          if (boot !== undefined) here.handler.greeted(there, { boot, protocol: [1, 1], machine: [1, 1] })
+        })
+      }
+    }
   }
 
   #greet(self: MemberKey, life: Life, members: readonly Member[]): void {
     const own = this.#ports.get(self)
+    if (life.over) return
     assert(own?.life === life, 'a transport is given its handler before it connects')
     for (const { key } of members) {
       const peer = this.#ports.get(key)
       if (key === self || peer === undefined) continue
-      this.#carry(self, key, port => introduce(port, self, own.boot))
-      this.#carry(key, self, port => introduce(port, key, peer.boot))
+      this.#carry(self, key, port => introduce(port, self, own.boot), null)
+      this.#carry(key, self, port => introduce(port, key, peer.boot), null)
     }
   }
 
@@ -90,30 +102,46 @@ export class Network {
       answered = true
       done(error, bytes)
     }
-    this.#carry(self, to, port =>
-      port.handler.forwarded(self, request, bytes => this.#carry(to, self, () => answer(null, bytes)))
-    )
-    this.#world.after(1_000, life, () => answer(new Error('no answer'), none))
+    const back = (bytes: Uint8Array): void => this.#carry(to, self, () => answer(null, bytes), null)
+    this.#carry(self, to, port => port.handler.forwarded(self, request, back), null)
+    this.#world.after(1_000, life, () => answer(new Error('no answer'), nothing))
   }
 
-  #delayMs(): number {
-    const { delayMsMin, delayMsMax } = this.faults
-    return delayMsMin + (this.#random.next() / 0x1_0000_0000) * (delayMsMax - delayMsMin)
-  }
-
-  #carry(from: MemberKey, to: MemberKey, deliver: (port: Port) => unknown, delayMs = this.#delayMs()): void {
-    if (this.#cut.has(`${from}>${to}`) || this.#random.chance(this.faults.drop)) {
-      this.dropped++
+  /** `envelope`: what is carried, where it is a message that may arrive twice; null for what keeps a link going. */
+  #carry(from: MemberKey, to: MemberKey, deliver: (port: Port) => unknown, envelope: Envelope | null): void {
+    const [source, target] = [idOf(from), idOf(to)]
+    const fate = this.#wires.fate(source, target, envelope === null ? 64 : bytesOf(envelope))
+    const cut = this.#wires.isCut(source, target)
+    if (fate.lost || cut) {
+      if (envelope !== null) this.#watcher.dropped(envelope, cut ? 'cut' : 'lost')
       return
     }
-    this.#world.after(delayMs, null, () => {
+    const ms = this.#wires.arrival(source, target, fate) - this.#world.now
+    this.#arrive(to, ms, deliver, envelope)
+    if (fate.copyMs > 0 && envelope !== null) this.#arrive(to, ms + fate.copyMs, deliver, envelope)
+  }
+
+  #arrive(to: MemberKey, ms: number, deliver: (port: Port) => unknown, envelope: Envelope | null): void {
+    this.#world.after(ms, null, () => {
       const port = this.#ports.get(to)
-      if (port === undefined) return
+      if (port === undefined || port.life.over) {
+        if (envelope !== null) this.#watcher.dropped(envelope, 'no process')
+        return
+      }
+      this.#world.touched = port.life
+      const arrived = (): void => {
+        if (envelope !== null) this.#watcher.delivered(envelope)
+        deliver(port)
+      }
       // What has arrived belongs to the receiving process, and waits with it when that is held up.
-      if (port.life.stalledUntil > this.#world.now) this.#world.after(0, port.life, () => deliver(port))
-      else if (!port.life.over) deliver(port)
+      if (port.life.stalledUntil > this.#world.now) this.#world.after(0, port.life, arrived)
+      else arrived()
     })
   }
+}
+
+function idOf(key: MemberKey): NodeId {
+  return key.slice(0, key.indexOf('.'))
 }
 
 /** A link begins with a hello, so nothing comes of a life before it has introduced itself; false for an earlier life. */
@@ -126,4 +154,12 @@ function introduce(port: Port, peer: MemberKey, boot: number): boolean {
   return boot >= known
 }
 
-const none = new Uint8Array(0)
+/** About what the message takes on a wire, bytes. */
+function bytesOf({ message }: Envelope): number {
+  if (message.kind !== 'append') return 80
+  let bytes = 100
+  for (const block of message.blocks) bytes += block.bytes.length
+  return bytes
+}
+
+const nothing = new Uint8Array(0)

@@ -6,8 +6,10 @@ import type { Closed, Link, LinkHandler, Listener, Net } from './net.ts'
 
 /** What lies between the hosts. Each direction of a link keeps its order and loses nothing, as TCP does. */
 export class MemoryFabric {
-  /** Milliseconds from one host to another. */
-  delayMs: (from: string, to: string) => number = () => 0
+  /** Milliseconds from one host to another, for a message of so many bytes. */
+  delayMs: (from: string, to: string, bytes: number) => number = () => 0
+  /** Sees each message as it leaves its host, and again as it arrives; null for nobody. */
+  onlooker: Onlooker | null = null
   silenceMs = 3000
   readonly listeners = new Map<string, { readonly host: string; readonly net: MemoryNet; readonly accept: Accept }>()
   readonly ends = new Set<MemoryEnd>()
@@ -55,6 +57,12 @@ export class MemoryFabric {
 }
 
 type Accept = (link: Link) => LinkHandler
+
+/** The bytes are the same object at both ends. */
+interface Onlooker {
+  sent(from: string, to: string, bytes: Uint8Array): void
+  arrived(from: string, to: string, bytes: Uint8Array): void
+}
 
 export class MemoryNet implements Net {
   readonly fabric: MemoryFabric
@@ -143,6 +151,9 @@ class MemoryEnd implements Link {
   }
 
   send(bytes: Uint8Array): void {
+    if (this.ended) return
+    this.#fabric.onlooker?.sent(this.host, this.remote, bytes)
+    // Who looks on may have had the host die.
     if (!this.ended) this.peer?.arrive(bytes)
   }
 
@@ -164,7 +175,7 @@ class MemoryEnd implements Link {
 
   arrive(bytes: Uint8Array | null): void {
     if (this.ended) return
-    const at = this.#env.now() + this.#fabric.delayMs(this.remote, this.host)
+    const at = this.#env.now() + this.#fabric.delayMs(this.remote, this.host, bytes?.length ?? 0)
     this.#arrivals.push({ bytes, at: Math.max(at, this.#arrivals.at(-1)?.at ?? 0) })
     this.#arrivingBytes += bytes?.length ?? 0
     this.#pumpLater()
@@ -178,6 +189,7 @@ class MemoryEnd implements Link {
       this.#arrivals.shift()
       if (first.bytes === null) return this.end('them', 'closed by the other side')
       this.#arrivingBytes -= first.bytes.length
+      this.#fabric.onlooker?.arrived(this.remote, this.host, first.bytes)
       this.#deliver(first.bytes)
     }
   }

@@ -1,0 +1,245 @@
+// The built-in workload: production clients of the key-value store, and the histories that they are judged by.
+import { assert } from '../base/assert.ts'
+import { StrettoError } from '../base/errors.ts'
+import type { Entry } from '../client/entry.ts'
+import { Client } from '../client/kv-client.ts'
+import { counterModel, type CounterInput } from './counter-model.ts'
+import { History, type Operation } from './history.ts'
+import { checkLinearizable } from './linearizable.ts'
+import { type StoreInput, type StoreOutput, transactionModel } from './transaction-model.ts'
+import { Violation } from './violation.ts'
+import { Caller, Calls, callMsMax, type Workload, type WorkloadParts } from './workload.ts'
+
+const registers = ['a', 'b', 'c', 'd', 'e', 'f']
+/** Read together, and so judged together: few, or their orders are many. */
+const pair = ['p', 'q']
+const counters = ['x', 'y']
+
+type Store = Client<string>
+type Recorded = Operation<StoreInput, StoreOutput>
+
+export class KvWorkload implements Workload {
+  readonly hosts: readonly string[]
+  readonly history = new History<StoreInput, StoreOutput>()
+  readonly counts = new History<CounterInput, number>()
+  readonly #parts: WorkloadParts
+  readonly #calls: Calls
+  readonly #callers: readonly Caller[]
+  /** What was written at each revision, as far as anybody was told. */
+  readonly #written = new Map<number, string>()
+  #stopped = false
+  #looks = 0
+  #values = 0
+
+  constructor(parts: WorkloadParts) {
+    this.#parts = parts
+    this.#calls = new Calls(parts)
+    this.#callers = Array.from({ length: parts.clients }, (_, at) => new Caller(parts.cluster, at + 1))
+    this.hosts = this.#callers.map(({ host }) => host)
+  }
+
+  get operations(): number {
+    return this.#calls.operations
+  }
+
+  get pending(): number {
+    return this.#calls.pending
+  }
+
+  start(): void {
+    for (const caller of this.#callers) this.#calls.run(() => this.#live(caller))
+  }
+
+  stop(): void {
+    this.#stopped = true
+  }
+
+  async look(): Promise<void> {
+    const caller = new Caller(this.#parts.cluster, 900 + this.#looks++)
+    const store = this.#connect(caller)
+    for (const key of [...registers, ...pair]) await this.#get(store, caller.process, key)
+    for (const key of counters) await this.#count(store, caller.process, key)
+    await store.close()
+  }
+
+  judge(): void {
+    judge(this.history, transactionModel, 'a register')
+    judge(this.counts, counterModel, 'a counter')
+  }
+
+  #connect(caller: Caller): Store {
+    return new Client(caller.parts, caller.endpoints, { timeout: callMsMax })
+  }
+
+  async #live(caller: Caller): Promise<void> {
+    const { random, process } = caller
+    const store = this.#connect(caller)
+    let session = 0
+    while (!this.#stopped) {
+      const dice = random.below(100)
+      const register = registers[random.below(registers.length)]!
+      const under: Promise<unknown>[] = []
+      if (dice < 26) under.push(this.#put(store, process, register))
+      else if (dice < 50) under.push(this.#get(store, process, register))
+      else if (dice < 60) under.push(this.#compareAndSet(store, process, register))
+      else if (dice < 66) under.push(this.#delete(store, process, register))
+      else if (dice < 76) under.push(this.#increment(store, process, counters[random.below(2)]!))
+      else if (dice < 80) under.push(this.#count(store, process, counters[random.below(2)]!))
+      else if (dice < 84) under.push(this.#getPair(store, process))
+      else if (dice < 88) under.push(this.#put(store, process, pair[random.below(2)]!))
+      else if (dice < 93) session = await this.#readSession(store, process, register, session)
+      // Not awaited one by one: they take effect in call order.
+      else for (let count = 0; count < 3; count++) under.push(this.#put(store, process, register))
+      await Promise.all(under)
+      await caller.sleep(1 + random.below(40))
+    }
+    await store.close()
+  }
+
+  async #put(store: Store, process: number, key: string): Promise<void> {
+    const value = this.#value(process)
+    await this.#write(store, process, { f: 'put', key, value }, () => store.put(key, value))
+  }
+
+  async #delete(store: Store, process: number, key: string): Promise<void> {
+    await this.#write(store, process, { f: 'delete', key }, () => store.delete(key))
+  }
+
+  /** Of what it has read: null where the key was absent. */
+  async #compareAndSet(store: Store, process: number, key: string): Promise<void> {
+    const seen = await this.#get(store, process, key)
+    if (seen === undefined) return
+    const value = this.#value(process)
+    const input = { f: 'cas', key, expected: seen?.value ?? null, value } as const
+    await this.#write(store, process, input, () => store.put(key, value, { ifRevision: seen?.modRevision ?? 0 }))
+  }
+
+  /** Undefined where it was not answered. */
+  async #get(store: Store, process: number, key: string): Promise<Entry<string> | null | undefined> {
+    const asked = this.history.invoke(process, { f: 'get', key }, this.#now)
+    try {
+      const { entry, revision } = await this.#calls.make(process, `get ${key}`, () => store.read(key))
+      this.history.ok(asked, entry?.value ?? null, this.#now, revision + 0.5)
+      if (entry !== null) this.#saw(entry)
+      return entry
+    } catch (error) {
+      this.#failed(this.history, asked, error)
+      return undefined
+    }
+  }
+
+  async #getPair(store: Store, process: number): Promise<void> {
+    const steps = pair.map(key => ['get', key, null] as const)
+    const asked = this.history.invoke(process, { f: 'txn', steps }, this.#now)
+    try {
+      const entries = await this.#calls.make(process, 'get p q', () => store.getMany(pair))
+      const found = pair.map((key, at) => ['get', key, entries[at]?.value ?? null] as const)
+      this.history.ok(asked, found, this.#now)
+    } catch (error) {
+      this.#failed(this.history, asked, error)
+    }
+  }
+
+  /** A read that may be old, but not older than what this process has seen. */
+  async #readSession(store: Store, process: number, key: string, floor: number): Promise<number> {
+    try {
+      const terms = { consistency: 'session' } as const
+      const { entry, revision } = await this.#calls.make(process, `session get ${key}`, () => store.read(key, terms))
+      if (revision < floor)
+        throw new Violation('IK1', `process ${process} reads revision ${revision} in a session that has seen ${floor}`)
+      if (entry !== null) this.#saw(entry)
+      return revision
+    } catch (error) {
+      if (error instanceof StrettoError) return floor
+      throw error
+    }
+  }
+
+  async #increment(store: Store, process: number, key: string): Promise<void> {
+    const asked = this.counts.invoke(process, { f: 'increment', key }, this.#now)
+    try {
+      const { value, revision } = await this.#calls.make(process, `increment ${key}`, () => store.increment(key))
+      this.counts.ok(asked, value, this.#now, revision)
+    } catch (error) {
+      this.#failed(this.counts, asked, error)
+    }
+  }
+
+  async #count(store: Store, process: number, key: string): Promise<void> {
+    const asked = this.counts.invoke(process, { f: 'get', key }, this.#now)
+    try {
+      const { entry, revision } = await this.#calls.make(process, `get ${key}`, () => store.read(key))
+      this.counts.ok(asked, Number(entry?.value ?? 0), this.#now, revision + 0.5)
+    } catch (error) {
+      this.#failed(this.counts, asked, error)
+    }
+  }
+
+  async #write(
+    store: Store,
+    process: number,
+    input: Exclude<StoreInput, { readonly f: 'get' | 'txn' }>,
+    call: () => Promise<{ readonly revision: number }>
+  ): Promise<void> {
+    const asked = this.history.invoke(process, input, this.#now)
+    try {
+      const { revision } = await this.#calls.make(process, `${input.f} ${input.key}`, call)
+      this.history.ok(asked, null, this.#now, revision)
+      if (input.f !== 'delete') this.#wrote(revision, `${input.key}=${input.value}`)
+    } catch (error) {
+      const unknown = error instanceof StrettoError && error.fate === 'unknown'
+      if (unknown && error.operationId !== undefined) await this.#resolve(store, process, asked, error.operationId)
+      else this.#failed(this.history, asked, error)
+    }
+  }
+
+  /** Asks what became of it: whatever is told must be true for ever. */
+  async #resolve(store: Store, process: number, asked: Recorded, operationId: string): Promise<void> {
+    try {
+      const settled = await this.#calls.make(process, 'resolve', () => store.resolve(operationId))
+      if (settled === 'not-applied') this.history.fail(asked, this.#now)
+      else if (settled === 'expired') this.history.info(asked, this.#now)
+      else this.history.ok(asked, null, this.#now, settled.applied.revision)
+    } catch (error) {
+      if (!(error instanceof StrettoError)) throw error
+      // Whether the asking failed says nothing of what was asked about.
+      this.history.info(asked, this.#now)
+    }
+  }
+
+  #failed<I, O>(history: History<I, O>, asked: Operation<I, O>, error: unknown): void {
+    if (!(error instanceof StrettoError)) throw error
+    if (error.fate === 'unknown') history.info(asked, this.#now)
+    else history.fail(asked, this.#now)
+  }
+
+  /** Each value is written once, so that what is read tells which write it was. */
+  #value(process: number): string {
+    return `${process}.${++this.#values}`
+  }
+
+  #saw({ key, value, modRevision }: Entry<string>): void {
+    this.#wrote(modRevision, `${key}=${value}`)
+  }
+
+  /** One revision is one write, whoever tells of it. */
+  #wrote(revision: number, what: string): void {
+    const known = this.#written.get(revision)
+    if (known === undefined) this.#written.set(revision, what)
+    else if (known !== what) throw new Violation('IA3', `revision ${revision} is ${known} and ${what}`)
+  }
+
+  get #now(): number {
+    return this.#parts.cluster.world.now
+  }
+}
+
+function judge<S, I, O>(history: History<I, O>, model: Parameters<typeof checkLinearizable<S, I, O>>[1], what: string): void {
+  const verdict = checkLinearizable(history.operations, model)
+  assert(verdict.valid !== null || verdict.counterexample === undefined, 'what is not decided has no counterexample')
+  const { counterexample } = verdict
+  if (counterexample === undefined) return
+  const { keys, stuck, operations } = counterexample
+  const text = `${JSON.stringify(stuck.input)} of process ${stuck.process} answered ${JSON.stringify(stuck.output)}`
+  throw new Violation('IK1', `${what} (${keys.join()}) is not linearizable after ${operations.length} operations: ${text}`)
+}

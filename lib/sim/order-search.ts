@@ -1,0 +1,289 @@
+// The search for an order of operations that a machine could have gone through one by one (Wing and Gong, Lowe).
+import { Explored } from './explored.ts'
+import type { Item } from './foresight.ts'
+import { Needs } from './needs.ts'
+import type { Model } from './sequential-model.ts'
+import { Unplaced } from './unplaced.ts'
+
+/**
+ * A configuration that is being searched: what is placed, and the state that this has led to. What can come next:
+ *
+ * - An operation that changes nothing is placed as soon as it fits, and this is not taken back for another try: wherever it
+ *   stands in an order, it could stand here as well, and nothing else would notice.
+ * - A certain operation, if none that has to be placed was answered before it was called.
+ * - An unknown one, of each kind the earliest called, where it changes the state. Nobody has to place it, so it has to be
+ *   needed at once: what follows is not something that would have led to the same state without it, nor a certain operation
+ *   that could as well have come before it. The order without it, or with it later, is searched anyway.
+ *
+ * Nothing is placed that takes away what another has yet to find and nobody can bring back. Where there is but one thing to
+ * be found, what nobody has noticed is placed along with whatever replaces it, and by itself only when it has to be.
+ */
+interface Configuration<S> {
+  readonly state: S
+  /** Certain operations by number; unknown ones by kind, as `~kind`. */
+  readonly choices: readonly number[]
+  next: number
+  /** What was placed on the way here, in order. */
+  readonly placed: readonly number[]
+  /** The kind of unknown operation that was used on the way here, or -1. */
+  readonly kind: number
+}
+
+/** An unknown operation just placed, as long as nothing has needed it. */
+interface Idle<S, I> {
+  readonly before: S
+  readonly input: I
+}
+
+/** So many possible states say enough. */
+const lastStatesMax = 8
+
+export class OrderSearch<S, I, O> {
+  readonly #model: Model<S, I, O>
+  /** The certain operations, in the order of their calls. */
+  readonly #items: readonly Item<I, O>[]
+  /** The unknown ones, those that do the same together, the earliest called first. */
+  readonly #kinds: readonly (readonly Item<I, O>[])[]
+  /** How many of each kind are placed. */
+  readonly #used: Uint16Array
+  readonly #needs: Needs<S, I, O> | null
+  readonly #reads: readonly boolean[]
+  readonly #replaces: (input: I) => boolean
+  readonly #unnoticed: readonly boolean[]
+  /** Which of several to try first, by number. */
+  readonly #ranks: Int32Array
+  readonly #unplaced: Unplaced
+  readonly #explored = new Explored()
+  readonly #stack: Configuration<S>[] = []
+  readonly #stateNumbers = new Map<string | number, number>()
+  readonly #lastStates = new Map<string | number, S>()
+  #furthest: Item<I, O> | null = null
+
+  constructor(items: readonly Item<I, O>[], model: Model<S, I, O>) {
+    const { traces } = model
+    this.#model = model
+    this.#items = items.filter(item => item.certain).toSorted((a, b) => a.invoked - b.invoked)
+    this.#kinds = kindsOf(items, model)
+    this.#used = new Uint16Array(this.#kinds.length)
+    this.#needs = traces === undefined ? null : new Needs(this.#items, this.#kinds, traces)
+    this.#reads = this.#items.map(({ input }) => model.reads(input))
+    this.#replaces = input => traces?.replaces?.(input) === true
+    this.#unnoticed = this.#items.map(({ input, noticed }) => !noticed && this.#replaces(input))
+    this.#ranks = ranksOf(this.#items)
+    this.#unplaced = new Unplaced(this.#items.length)
+  }
+
+  get configurations(): number {
+    return this.#explored.count
+  }
+
+  /** The operation that held the search up where it came furthest. */
+  get furthest(): Item<I, O> | null {
+    return this.#furthest
+  }
+
+  /** Some of the states in which nothing but the last certain operation was left to be placed. */
+  get lastStates(): readonly S[] {
+    return [...this.#lastStates.values()]
+  }
+
+  /** Whether there is an order; null where that is not known after so many configurations. */
+  run(configurationsMax: number): boolean | null {
+    this.#enter(this.#model.init(), [], -1, null)
+    while (this.#unplaced.left > 0) {
+      const configuration = this.#stack.at(-1)
+      if (configuration === undefined) return false
+      if (this.#explored.count >= configurationsMax) return null
+      const choice = configuration.choices[configuration.next++]
+      if (choice === undefined) {
+        this.#stack.pop()
+        this.#turnBack(configuration.placed, configuration.kind)
+      } else if (choice >= 0) this.#place(configuration.state, choice)
+      else this.#use(configuration.state, ~choice)
+    }
+    return true
+  }
+
+  #place(state: S, number: number): void {
+    const { input } = this.#items[number]!
+    const next = this.#stepOf(state, number)
+    if (next === undefined) return
+    const placed = this.#replaces(input) ? this.#takeUnnoticed(number) : []
+    this.#take(number, placed)
+    if (this.#isLost(state, next, input)) this.#turnBack(placed, -1)
+    else this.#enter(next, placed, -1, null)
+  }
+
+  #use(state: S, kind: number): void {
+    const { input } = this.#kinds[kind]![this.#used[kind]!]!
+    const next = this.#model.step(state, input, undefined)
+    if (next === undefined || this.#isSame(state, next)) return
+    const placed = this.#replaces(input) ? this.#takeUnnoticed(-1) : []
+    this.#used[kind]!++
+    this.#needs?.used(kind)
+    if (this.#isLost(state, next, input)) this.#turnBack(placed, kind)
+    else this.#enter(next, placed, kind, { before: state, input })
+  }
+
+  /** Goes on in `state`: places what only looks, and finds what can come next. Turns back where that is nothing new. */
+  #enter(state: S, placed: number[], kind: number, idle: Idle<S, I> | null): void {
+    const unplaced = this.#unplaced
+    const placedBefore = placed.length
+    const ready: number[] = []
+    let stuck = -1
+    let firstEnd = Number.POSITIVE_INFINITY
+    let number = unplaced.first
+    for (; number < unplaced.end; number = unplaced.after(number)) {
+      const item = this.#items[number]!
+      if (item.invoked > firstEnd) break
+      if (this.#reads[number] === true && this.#stepOf(state, number) !== undefined) {
+        this.#take(number, placed)
+        continue
+      }
+      ready.push(number)
+      if (item.ended >= firstEnd) continue
+      firstEnd = item.ended
+      stuck = number
+    }
+    if (stuck < 0) return
+    this.#mark(state, this.#items[stuck]!)
+    const all = this.#choices(ready, stuck, firstEnd)
+    const choices = idle === null || placed.length > placedBefore ? all : this.#choicesThatNeed(idle, state, all)
+    // Every operation that is placed was called before the one at which the loop above has ended.
+    if (choices.length > 0 && this.#explored.add(unplaced.key(number) + this.#codeOf(state), this.#used)) {
+      this.#stack.push({ state, choices, next: 0, placed, kind })
+    } else this.#turnBack(placed, kind)
+  }
+
+  #choices(ready: readonly number[], stuck: number, firstEnd: number): number[] {
+    const choices = ready
+      .filter(number => this.#reads[number] === false && (this.#unnoticed[number] === false || number === stuck))
+      .sort((a, b) => this.#ranks[a]! - this.#ranks[b]!)
+    if (this.#kinds.length === 0) return choices
+    for (const kind of this.#kindsToTry(ready, firstEnd)) {
+      if (this.#isReady(kind, firstEnd) && this.#needs?.isNeeded(kind) !== false) choices.push(~kind)
+    }
+    return choices
+  }
+
+  /** Where there is one thing to be found at a time, what comes after an unknown operation has to find just that. */
+  #kindsToTry(ready: readonly number[], firstEnd: number): Iterable<number> {
+    const needs = this.#needs
+    if (needs === null || this.#model.traces?.replaces === undefined) return this.#kinds.keys()
+    const kinds = new Set<number>()
+    for (const number of ready) for (const kind of needs.kindsFor(number)) kinds.add(kind)
+    for (const finder of needs.findingKinds) {
+      if (this.#isReady(finder, firstEnd)) for (const kind of needs.kindsForKind(finder)) kinds.add(kind)
+    }
+    return kinds
+  }
+
+  /** After an unknown operation that nothing has needed yet: only what would not be the same without it, or before it. */
+  #choicesThatNeed(idle: Idle<S, I>, state: S, choices: readonly number[]): number[] {
+    return choices.filter(choice => {
+      const { input, output } = choice >= 0 ? this.#items[choice]! : this.#kinds[~choice]![0]!
+      const after = this.#model.step(state, input, output)
+      if (after === undefined) return false
+      const without = this.#model.step(idle.before, input, output)
+      if (without === undefined) return true
+      if (this.#isSame(without, after)) return false
+      if (choice < 0) return true
+      const swapped = this.#model.step(without, idle.input, undefined)
+      return swapped === undefined || !this.#isSame(swapped, after)
+    })
+  }
+
+  #isReady(kind: number, firstEnd: number): boolean {
+    const next = this.#kinds[kind]![this.#used[kind]!]
+    return next !== undefined && next.invoked < firstEnd
+  }
+
+  #isLost(state: S, next: S, input: I): boolean {
+    return this.#needs !== null && !this.#isSame(state, next) && this.#needs.isLost(state, input)
+  }
+
+  #stepOf(state: S, number: number): S | undefined {
+    const { input, output } = this.#items[number]!
+    return this.#model.step(state, input, output)
+  }
+
+  #isSame(a: S, b: S): boolean {
+    return a === b || this.#model.keyOf(a) === this.#model.keyOf(b)
+  }
+
+  /** Two characters for each state that there is. */
+  #codeOf(state: S): string {
+    const key = this.#model.keyOf(state)
+    let number = this.#stateNumbers.get(key)
+    if (number === undefined) {
+      number = this.#stateNumbers.size
+      this.#stateNumbers.set(key, number)
+    }
+    return String.fromCharCode(number & 0xffff, number >> 16)
+  }
+
+  #mark(state: S, stuck: Item<I, O>): void {
+    if (stuck.ended > (this.#furthest?.ended ?? -1)) this.#furthest = stuck
+    if (this.#unplaced.left === 1 && this.#lastStates.size < lastStatesMax) {
+      this.#lastStates.set(this.#model.keyOf(state), state)
+    }
+  }
+
+  /** Takes what nobody has noticed and can come next, as what is placed after it replaces it. All but `number`. */
+  #takeUnnoticed(number: number): number[] {
+    const placed: number[] = []
+    const unplaced = this.#unplaced
+    let firstEnd = Number.POSITIVE_INFINITY
+    for (let at = unplaced.first; at < unplaced.end; at = unplaced.after(at)) {
+      const { invoked, ended } = this.#items[at]!
+      if (invoked > firstEnd) break
+      if (this.#unnoticed[at] === true && at !== number) this.#take(at, placed)
+      else firstEnd = Math.min(firstEnd, ended)
+    }
+    return placed
+  }
+
+  #take(number: number, placed: number[]): void {
+    this.#unplaced.take(number)
+    this.#needs?.placed(number)
+    placed.push(number)
+  }
+
+  #turnBack(placed: readonly number[], kind: number): void {
+    for (let at = placed.length - 1; at >= 0; at--) {
+      this.#unplaced.putBack(placed[at]!)
+      this.#needs?.putBack(placed[at]!)
+    }
+    if (kind < 0) return
+    this.#used[kind]!--
+    this.#needs?.unused(kind)
+  }
+}
+
+/** Unknown operations by what they do, in the order of their calls. */
+function kindsOf<S, I, O>(items: readonly Item<I, O>[], model: Model<S, I, O>): Item<I, O>[][] {
+  const kinds = new Map<unknown, Item<I, O>[]>()
+  for (const item of items) {
+    if (item.certain) continue
+    const name = model.kindOf?.(item.input) ?? item
+    const kind = kinds.get(name)
+    if (kind === undefined) kinds.set(name, [item])
+    else kind.push(item)
+  }
+  return [...kinds.values()]
+}
+
+/** The places of the items where they are sorted by hint, then by the time until which they have to be placed. */
+function ranksOf<I, O>(items: readonly Item<I, O>[]): Int32Array {
+  const order = items.map((_, number) => number)
+  order.sort((a, b) => {
+    const left = items[a]!
+    const right = items[b]!
+    return left.hint === right.hint ? left.ended - right.ended : left.hint - right.hint
+  })
+  const ranks = new Int32Array(items.length)
+  order.forEach((number, rank) => {
+    ranks[number] = rank
+  })
+  return ranks
+}
