@@ -102,3 +102,8 @@ export function roleText(role: string | null, term: number, leader: string | nul
 export function timeText(ms: number): string {
   return ms.toFixed(3)
 }
+
+/** An index that a node had reached, where that is known. */
+export function indexText(index: number): string {
+  return index < 0 ? '?' : String(index)
+}
