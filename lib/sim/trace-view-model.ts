@@ -90,7 +90,8 @@ export function modelOf(recording: Recording): Model {
     recording,
     moments: momentsOf(recording),
     nodes: nodeLinesOf(recording),
-    messages: spansOf(messages),
+    // A copy begins where its original does, and is told later.
+    messages: spansOf(messages.sort((a, b) => a.from - b.from || a.event - b.event)),
     calls: [...calls].sort((a, b) => a[0] - b[0]).map(([process, own]) => ({ process, spans: spansOf(own) })),
     faults: rowsOf(faults).map(spansOf),
     violations,

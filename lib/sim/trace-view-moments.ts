@@ -56,15 +56,15 @@ export function momentsOfMessage(event: TracedMessage, index: number): Moment[] 
     return [{ at, number, lane: from, verb: 'sends', text: `${text} (under way at the end)`, event: index }]
   }
   const lost = `${text} (${event.why})`
+  const sent = { at, number, lane: from, verb: 'sends', text, event: index }
   if (fate === 'dropped' && until === at) return [{ at, number, lane: from, verb: 'loses', text: lost, event: index }]
   const end =
     fate === 'dropped'
       ? { verb: 'misses', text: lost }
       : { verb: 'receives', text: `${text} (after ${timeText(until - at)})` }
-  return [
-    { at, number, lane: from, verb: 'sends', text, event: index },
-    { at: until, number: untilNumber, lane: to, ...end, event: index }
-  ]
+  const ended = { at: until, number: untilNumber, lane: to, ...end, event: index }
+  // Nobody has sent a copy.
+  return event.copy ? [ended] : [sent, ended]
 }
 
 export function momentsOfCall(event: TracedCall, index: number): Moment[] {

@@ -26,7 +26,7 @@ export interface TraceSink {
   sentBytes(at: number, from: MemberKey, to: MemberKey, bytes: Uint8Array): TracedMessage
   /** The same for anything else that passes between nodes. */
   said(at: number, from: MemberKey, to: MemberKey, text: string): TracedMessage
-  /** The network duplicates a message; the copy has a fate of its own. */
+  /** The network duplicates a message: the copy comes from where and when that was sent, and has a fate of its own. */
   copied(at: number, message: TracedMessage): TracedMessage
   delivered(at: number, message: TracedMessage): void
   /** `why` in a word or two: lost, cut, no process, reset. */
@@ -101,7 +101,12 @@ export class Trace implements TraceSink {
   }
 
   copied(at: number, message: TracedMessage): TracedMessage {
-    return this.#message(at, message.from, message.to, message.what, message.term, message.text, true)
+    assert(at >= message.at, 'a message is doubled after it was sent')
+    const { number } = this.#stamp(at)
+    const open = { fate: 'under way', until: null, untilNumber: null, why: '' } as const
+    const copy: TracedMessage = { ...message, number, copy: true, ...open }
+    this.#traffic.add(copy)
+    return copy
   }
 
   delivered(at: number, message: TracedMessage): void {
@@ -189,18 +194,19 @@ export class Trace implements TraceSink {
     return { nodes: [...this.#now.keys()], until: this.#until, events, before: [...this.#before.values()], leftOut }
   }
 
-  #message(
-    at: number,
-    from: MemberKey,
-    to: MemberKey,
-    what: MessageKind,
-    term: Term,
-    text: string,
-    copy = false
-  ): TracedMessage {
+  #message(at: number, from: MemberKey, to: MemberKey, what: MessageKind, term: Term, text: string): TracedMessage {
     const open = { fate: 'under way', until: null, untilNumber: null, why: '' } as const
     const ends = { from: this.#name(from), to: this.#name(to) }
-    const event: TracedMessage = { kind: 'message', ...this.#stamp(at), ...ends, what, term, text, copy, ...open }
+    const event: TracedMessage = {
+      kind: 'message',
+      ...this.#stamp(at),
+      ...ends,
+      what,
+      term,
+      text,
+      copy: false,
+      ...open
+    }
     this.#traffic.add(event)
     return event
   }

@@ -80,7 +80,6 @@ const smallLines = `
 10.000  n1  sends      n1 -> n2 @1 pre-vote last=0@0
 10.000  n1  loses      n1 -> n3 @1 pre-vote last=0@0 (cut)
 10.000  n1  becomes    pre-candidate @0
-10.250  n1  sends      n1 -> n2 @1 pre-vote last=0@0 (a copy)
 11.500  n2  receives   n1 -> n2 @1 pre-vote last=0@0 (after 1.500)
 12.000  n2  misses     n1 -> n2 @1 pre-vote last=0@0 (a copy) (no process)
 12.000  n1  becomes    leader @1
