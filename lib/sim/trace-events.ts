@@ -25,8 +25,9 @@ export interface TracedMessage extends Happened {
   readonly text: string
   /** The network has made it of another message. */
   readonly copy: boolean
+  /** `under way`: nobody has told. It may be, or may have been lost with the link that carried it. */
   fate: 'under way' | 'delivered' | 'dropped'
-  /** When it was delivered or dropped, and its place in the order; null while it is under way. */
+  /** When it was delivered or dropped, and its place in the order; null where nobody has told. */
   until: number | null
   untilNumber: number | null
   /** Why it was dropped. */
@@ -70,7 +71,7 @@ export interface TracedFault extends Happened {
 
 export interface TracedCall extends Happened {
   readonly kind: 'call'
-  /** The process of the history that calls; one call at a time. */
+  /** Who calls; several of its calls may be open at once. */
   readonly process: number
   readonly node: string | null
   readonly text: string

@@ -126,8 +126,12 @@ export function paintViolations(pen: Pen, scene: Scene): void {
   const { layout, view, colours, model } = scene
   pen.textBaseline = 'middle'
   pen.textAlign = 'left'
-  for (const { at } of model.notes) {
-    if (at >= view.from && at <= view.to) paintUpright(pen, xOf(scene, at), layout.height, colours['quiet']!, 1)
+  for (const { at, node } of model.notes) {
+    if (at < view.from || at > view.to) continue
+    const x = xOf(scene, at)
+    const y = node === null ? undefined : layout.yOf.get(node)
+    if (node === null) paintUpright(pen, x, layout.height, colours['quiet']!, 1)
+    else if (y !== undefined) paintFlag(pen, x, y - 5, colours['ink']!)
   }
   let row = 0
   for (const { at, text } of model.violations) {
@@ -144,6 +148,17 @@ export function paintViolations(pen: Pen, scene: Scene): void {
     pen.fillStyle = colours['card']
     pen.fillText(shown, left + 8, y + 0.5)
   }
+}
+
+/** Something was found at a node: a small flag above its line. */
+export function paintFlag(pen: Pen, x: number, y: number, colour: string): void {
+  pen.fillStyle = colour
+  pen.fillRect(x - 0.5, y - 9, 1.5, 9)
+  pen.beginPath()
+  pen.moveTo(x, y - 9)
+  pen.lineTo(x + 7, y - 6.5)
+  pen.lineTo(x, y - 4)
+  pen.fill()
 }
 
 export function paintUpright(pen: Pen, x: number, height: number, colour: string, width: number): void {

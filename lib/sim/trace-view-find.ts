@@ -14,6 +14,8 @@ export function eventAt(scene: Scene, x: number, y: number): number {
   if (near !== undefined) {
     const life = near.line.lives.find(({ at }) => Math.abs(xOf(scene, at) - x) < 7 && Math.abs(near.y - y) < 8)
     if (life !== undefined) return life.event
+    const note = model.notes.find(({ at, node }) => node === near.line.name && Math.abs(xOf(scene, at) - x) < 6)
+    if (note !== undefined && y < near.y) return note.event
     if (filters.indexes && y > near.y + 3) {
       const marks = [...marksWithin(near.line.commits, scene), ...marksWithin(near.line.applies, scene)]
       const mark = marks.find(({ at, index, event }) => index > 0 && event >= 0 && Math.abs(xOf(scene, at) - x) < 4)
@@ -53,7 +55,7 @@ export function boxAt(scene: Scene, x: number, y: number): number {
   if (call !== undefined) return spansWithin(call.spans, from, to)[0]?.event ?? -1
   const row = layout.rows.find(each => y >= each.y && y < each.y + faultHeight)
   if (row !== undefined) return spansWithin(row.spans, from, to)[0]?.event ?? -1
-  return model.notes.find(({ at }) => at >= from && at <= to)?.event ?? -1
+  return model.notes.find(({ at, node }) => node === null && at >= from && at <= to)?.event ?? -1
 }
 
 /** The head of what is told about an event, and what else is known of it by name. */
@@ -68,7 +70,8 @@ export function detailOf(model: Model, event: TraceEvent): Detail {
     case 'message': {
       const { text, until, fate, why, from, to, copy, what } = event
       const took = until === null ? '' : ` after ${timeText(until - event.at)} ms`
-      const end = fate === 'dropped' ? `dropped (${why})${took}` : `${fate}${took}`
+      const arrived = fate === 'delivered' ? `delivered${took}` : 'not seen to arrive'
+      const end = fate === 'dropped' ? `dropped (${why})${took}` : arrived
       const rows = [
         ['sent', `${timeText(event.at)} ms`],
         ['fate', copy ? `${end}; a copy made by the network` : end],

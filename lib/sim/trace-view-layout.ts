@@ -82,7 +82,7 @@ export interface Segment {
   readonly y2: number
 }
 
-/** The arrow of a message; null where it is not shown. A lost one is a stub that begins to go where it was sent. */
+/** The arrow of a message; null where it is not shown. What is not seen to arrive is a stub towards where it was sent. */
 export function segmentOf(scene: Scene, { from, to, of }: Spanned<TracedMessage>): Segment | null {
   const { filters, layout } = scene
   if (!filters.kinds[of.what]) return null
@@ -98,8 +98,7 @@ export function segmentOf(scene: Scene, { from, to, of }: Spanned<TracedMessage>
   if (of.fate === 'dropped' && to > from) return { x1, y1, x2, y2: y2 - 9 * down }
   // Stubs of one broadcast differ in length, so that their crosses do not cover each other.
   const lanes = Math.abs(target - source) / Math.abs(layout.nodes[1]!.y - layout.nodes[0]!.y)
-  const length = of.fate === 'dropped' ? 10 + 6 * lanes : Math.abs(y2 - y1) * 0.5
-  return { x1, y1, x2: of.fate === 'dropped' ? x1 + 3 + 2 * lanes : x2, y2: y1 + length * down }
+  return { x1, y1, x2: x1 + 3 + 2 * lanes, y2: y1 + (10 + 6 * lanes) * down }
 }
 
 /** How far a point is from the nearest one of a segment. */

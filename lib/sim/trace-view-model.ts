@@ -52,12 +52,12 @@ export interface Model {
   readonly moments: readonly Moment[]
   readonly nodes: readonly NodeLine[]
   readonly messages: Spans<TracedMessage>
-  /** The calls of each process, by its number. */
+  /** The calls of each process, by its number; those that overlap stand in lanes of their own. */
   readonly calls: readonly { readonly process: number; readonly spans: Spans<TracedCall> }[]
   /** Faults that overlap stand in different rows. */
   readonly faults: readonly Spans<TracedFault>[]
   readonly violations: readonly { readonly at: number; readonly text: string; readonly event: number }[]
-  readonly notes: readonly { readonly at: number; readonly text: string; readonly event: number }[]
+  readonly notes: readonly { readonly at: number; readonly node: string | null; readonly event: number }[]
 }
 
 /** In order of their beginnings. `reach[i]`: the latest end among the first i + 1. */
@@ -76,7 +76,7 @@ export function modelOf(recording: Recording): Model {
   for (let index = 0; index < events.length; index++) {
     const event = events[index]!
     const { at } = event
-    if (event.kind === 'message') messages.push({ from: at, to: event.until ?? until, event: index, of: event })
+    if (event.kind === 'message') messages.push({ from: at, to: event.until ?? at, event: index, of: event })
     else if (event.kind === 'fault') faults.push({ from: at, to: event.until ?? until, event: index, of: event })
     else if (event.kind === 'call') {
       const own = calls.get(event.process) ?? []
@@ -84,7 +84,7 @@ export function modelOf(recording: Recording): Model {
       calls.set(event.process, own)
     } else if (event.kind === 'violation')
       violations.push({ at, text: `${event.invariant} ${event.text}`, event: index })
-    else if (event.kind === 'note') notes.push({ at, text: event.text, event: index })
+    else if (event.kind === 'note') notes.push({ at, node: event.node, event: index })
   }
   return {
     recording,
@@ -92,8 +92,10 @@ export function modelOf(recording: Recording): Model {
     nodes: nodeLinesOf(recording),
     // A copy begins where its original does, and is told later.
     messages: spansOf(messages.sort((a, b) => a.from - b.from || a.event - b.event)),
-    calls: [...calls].sort((a, b) => a[0] - b[0]).map(([process, own]) => ({ process, spans: spansOf(own) })),
-    faults: rowsOf(faults).map(spansOf),
+    calls: [...calls]
+      .sort((a, b) => a[0] - b[0])
+      .flatMap(([process, own]) => rowsOf(own, 4).map(row => ({ process, spans: spansOf(row) }))),
+    faults: rowsOf(faults, 6).map(spansOf),
     violations,
     notes
   }
@@ -132,16 +134,15 @@ export function firstNotBelow(count: number, valueOf: (index: number) => number,
   return low
 }
 
-/** Each fault in the first row that is free; where there are too many at once, in the row that is free soonest. */
-export function rowsOf(faults: readonly Spanned<TracedFault>[]): Spanned<TracedFault>[][] {
-  const rowsMax = 6
-  const rows: Spanned<TracedFault>[][] = []
+/** Each span in the first row that is free; where there are too many at once, in the row that is free soonest. */
+export function rowsOf<T>(spans: readonly Spanned<T>[], rowsMax: number): Spanned<T>[][] {
+  const rows: Spanned<T>[][] = []
   const freeAt: number[] = []
-  for (const fault of faults) {
-    let row = freeAt.findIndex(at => at <= fault.from)
+  for (const span of spans) {
+    let row = freeAt.findIndex(at => at <= span.from)
     if (row < 0) row = rows.length < rowsMax ? rows.length : freeAt.indexOf(Math.min(...freeAt))
-    ;(rows[row] ??= []).push(fault)
-    freeAt[row] = Math.max(freeAt[row] ?? 0, fault.to)
+    ;(rows[row] ??= []).push(span)
+    freeAt[row] = Math.max(freeAt[row] ?? 0, span.to)
   }
   return rows
 }

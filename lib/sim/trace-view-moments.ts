@@ -53,7 +53,7 @@ export function momentsOfMessage(event: TracedMessage, index: number): Moment[] 
   const { at, number, from, to, fate, until, untilNumber } = event
   const text = event.copy ? `${event.text} (a copy)` : event.text
   if (until === null || untilNumber === null) {
-    return [{ at, number, lane: from, verb: 'sends', text: `${text} (under way at the end)`, event: index }]
+    return [{ at, number, lane: from, verb: 'sends', text: `${text} (not seen to arrive)`, event: index }]
   }
   const lost = `${text} (${event.why})`
   const sent = { at, number, lane: from, verb: 'sends', text, event: index }

@@ -37,7 +37,9 @@ export function paintStage(pen: Pen, scene: Scene): void {
   for (const { line, y } of nodes) pen.fillText(line.name, 10, y - 14)
   pen.font = '11px system-ui, sans-serif'
   pen.fillStyle = scene.colours['quiet']
-  for (const { process, y } of calls) pen.fillText(`client ${process}`, 10, y + callHeight / 2)
+  for (const [at, { process, y }] of calls.entries()) {
+    if (calls[at - 1]?.process !== process) pen.fillText(`client ${process}`, 10, y + callHeight / 2)
+  }
   if (rows.length > 0) pen.fillText('faults', 10, axisHeight + faultHeight / 2)
 }
 
@@ -104,7 +106,7 @@ export function paintHighlight(pen: Pen, scene: Scene, index: number, alpha: num
   if (event.kind === 'violation') return
   const x = xOf(scene, event.at)
   const until =
-    'until' in event && event.until !== null ? event.until : event.kind === 'message' ? model.recording.until : event.at
+    'until' in event && event.until !== null ? event.until : event.kind === 'message' ? event.at : model.recording.until
   pen.globalAlpha = alpha
   pen.strokeStyle = colours['ink']
   pen.fillStyle = colours['ink']

@@ -279,6 +279,38 @@ t.test('what the pointer is at is told, a click keeps it, Escape lets it go', as
   t.match(pinnedIn(browser), rowsIn(browser)[3]!)
 })
 
+t.test('what is small is found before what is large: flags, crosses, ticks, bars', async t => {
+  const trace = run()
+  trace.note(110, keyOf(2), 'its disk is full')
+  const first = trace.called(111, 2, keyOf(1), 'put b=1')
+  trace.called(111, 2, keyOf(1), 'put b=2')
+  trace.answered(120, first, 'fail', 'OVERLOADED')
+  const browser = open(tracePage(trace.recorded(), summary))
+  browser.tell(null, 'keydown', { key: '0' })
+  const whole = 120 * 1.01
+  const heads = (ms: number): string[] => {
+    const told = new Set<string>()
+    for (let y = 0; y < 600; y += 2) {
+      const clientX = 138 + (ms / whole) * (1_000 - 138 - 14)
+      browser.tell('overlay', 'pointermove', { clientX, clientY: y })
+      const tip = browser.element('tip')
+      told.add(tip.hidden ? '' : tip.all('h2')[0]!.textContent)
+    }
+    told.delete('')
+    return [...told]
+  }
+  t.same(heads(110.2).slice(0, 2), ['n1 becomes leader @1', 'its disk is full'])
+  t.same(
+    heads(116).slice(-2),
+    ['client 2: put b=1', 'client 2: put b=2'],
+    'calls at the same time stand below each other'
+  )
+  t.ok(heads(90).includes('n3 crashed'))
+  t.ok(heads(70).includes('n2 stalled'))
+  t.ok(heads(50).includes('n1 commits up to 2'))
+  t.ok(heads(100).includes('IS4: 2 is on one disk of 3'))
+})
+
 t.test('wheel, drag, buttons, keys and the small map move the view', async t => {
   const browser = open(tracePage(run().recorded(), summary))
   const timeAtMiddle = (): number => {
@@ -338,7 +370,7 @@ t.test('the page is the same code without the compiler that runs this test', asy
   } as const
   const page = execFileSync('node', ['--import=ts-blank-space/register', '--input-type=module', '-e', code], options)
   const browser = open(page)
-  t.same(rowsIn(browser), ['1.000 n1 sends n1 -> n2 hello (under way at the end)', '2.000  VIOLATION IS1 broken'])
+  t.same(rowsIn(browser), ['1.000 n1 sends n1 -> n2 hello (not seen to arrive)', '2.000  VIOLATION IS1 broken'])
   t.ok(browser.element('stage').texts.includes('IS1 broken'))
 })
 
@@ -445,7 +477,7 @@ t.test('faults at the same time stand in different rows while there are rows', a
     return { kind: 'fault', at, number, what: 'drop', text: '', nodes: [], until }
   }
   const spans = [...Array(9).keys()].map(at => ({ from: at, to: 10 + at, event: at, of: faultAt(at, 10 + at, at) }))
-  const rows = rowsOf([...spans, { from: 30, to: 31, event: 9, of: faultAt(30, 31, 9) }])
+  const rows = rowsOf([...spans, { from: 30, to: 31, event: 9, of: faultAt(30, 31, 9) }], 6)
   t.equal(rows.length, 6)
   t.equal(rows.flat().length, 10)
   t.same(

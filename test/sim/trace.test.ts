@@ -88,7 +88,7 @@ const smallLines = `
 13.000  n1  commits    up to 4
 13.000  n1  applies    up to 4
 13.000  c3  ok         put a=1: revision 4 (after 0.500)
-13.000  n1  sends      n1 -> n2 hello (under way at the end)
+13.000  n1  sends      n1 -> n2 hello (not seen to arrive)
 14.000      note       quiet from here
 15.000  n1  crashed    all of it
 15.500  n3  over       partition n1,n2 | n3
