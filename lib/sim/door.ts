@@ -1,31 +1,45 @@
 // Where clients reach a simulated node: the production port over links in memory.
 import type { Env } from '../base/env.ts'
+import type { StateMachine } from '../machine/machine.ts'
+import type { Node } from '../node/node.ts'
 import type { NodeId } from '../raft/types.ts'
 import { ClientPort } from '../server/client-port.ts'
 import { type MemoryFabric, MemoryNet } from '../transport/memory-net.ts'
 import { clientProtocol, type Welcome } from '../wire/client.ts'
-import type { SimNode } from './sim-node.ts'
 
 const requestBytesMax = 1_572_864
 
-/** Opens the door of one process; it is closed when that dies. */
-export function openDoor(node: SimNode, env: Env, fabric: MemoryFabric): ClientPort {
+/** Whose door it is: the process, with the present life of its node. */
+export interface DoorOwner {
+  readonly id: NodeId
+  readonly node: Node | null
+  readonly machine: (StateMachine & { readonly revision: () => number }) | null
+}
+
+/** Opens the door of one process at this address; it is closed when that dies. */
+export function openDoor(
+  owner: DoorOwner,
+  env: Env,
+  fabric: MemoryFabric,
+  address: string,
+  found: (line: string) => void
+): ClientPort {
   const port = new ClientPort({
     env,
-    life: () => (node.node === null || node.machine === null ? null : { node: node.node, machine: node.machine }),
-    welcome: () => welcomeOf(node),
-    found: fault => node.parts.found(node, fault.message),
-    revision: () => node.machine?.revision() ?? 0
+    life: () => (owner.node === null || owner.machine === null ? null : { node: owner.node, machine: owner.machine }),
+    welcome: () => welcomeOf(owner),
+    found: fault => found(fault.message),
+    revision: () => owner.machine?.revision() ?? 0
   })
-  new MemoryNet(fabric, env, node.id).listen(
-    `${node.parts.address}/v1`,
+  new MemoryNet(fabric, env, owner.id).listen(
+    `${address}/v1`,
     link => port.accept(link),
     () => {}
   )
   return port
 }
 
-function welcomeOf({ id, node }: SimNode): Welcome {
+function welcomeOf({ id, node }: DoorOwner): Welcome {
   const status = node?.raft.status
   return {
     protocol: clientProtocol.max,

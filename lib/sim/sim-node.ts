@@ -99,7 +99,8 @@ export abstract class SimNode {
     const env = world.env(life, this.random)
     this.life = life
     this.env = env
-    this.#door = openDoor(this, env, this.parts.fabric)
+    const { fabric, address, found } = this.parts
+    this.#door = openDoor(this, env, fabric, address, line => found(this, line))
     this.begin(life, env)
   }
 

@@ -27,7 +27,21 @@ const table: Record<string, readonly string[]> = {
     'transport/ws-net.ts'
   ],
   server: ['base', 'raft', 'record', 'wire', 'log', 'transport', 'machine', 'node', 'kv', 'client'],
-  sim: ['base', 'raft', 'record', 'wire', 'log', 'transport', 'machine', 'node', 'kv', 'client']
+  sim: [
+    'base',
+    'raft',
+    'record',
+    'wire',
+    'log',
+    'transport',
+    'machine',
+    'node',
+    'kv',
+    'client',
+    'server/life.ts',
+    'server/disk.ts',
+    'server/client-port.ts'
+  ]
 }
 
 const pureRooms = new Set(['base', 'raft', 'machine'])
@@ -44,8 +58,8 @@ const simulatedRooms = new Set([
   'wire',
   'client'
 ])
-/** The only doors to real time and chance. */
-const realDoors = new Set(['client/real-env.ts'])
+/** The only doors to real time and chance, and to the event loop. */
+const realDoors = new Set(['client/real-env.ts', 'sim/settled.ts'])
 /** Rooms whose callers wait with promises. */
 const promiseRooms = new Set(['client', 'server', 'sim'])
 const onlyFileThatImports: Record<string, string> = { ws: 'transport/ws-net.ts', msgpackr: 'record/pack.ts' }
