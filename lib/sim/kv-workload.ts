@@ -3,7 +3,7 @@ import { assert } from '../base/assert.ts'
 import { StrettoError } from '../base/errors.ts'
 import type { Entry } from '../client/entry.ts'
 import { Client } from '../client/kv-client.ts'
-import { counterModel, type CounterInput } from './counter-model.ts'
+import { type CounterInput, counterModel } from './counter-model.ts'
 import { History, type Operation } from './history.ts'
 import { checkLinearizable } from './linearizable.ts'
 import { type StoreInput, type StoreOutput, transactionModel } from './transaction-model.ts'
@@ -15,6 +15,35 @@ const registers = ['a', 'b', 'c', 'd', 'e', 'f']
 const pair = ['p', 'q']
 const counters = ['x', 'y']
 
+/** What a process does in a round, and the share of it in a hundred. */
+const shares = {
+  put: 26,
+  get: 24,
+  cas: 10,
+  delete: 6,
+  increment: 10,
+  count: 4,
+  'get-pair': 4,
+  'put-pair': 4,
+  'session-get': 5,
+  'put-thrice': 7
+} as const
+
+export type CallKind = keyof typeof shares
+export const callKinds = Object.keys(shares) as readonly CallKind[]
+
+/** A part of what the clients do by themselves. What is left out is not done, and shifts nothing of the rest. */
+export interface KvShape {
+  /** Registers that are used, from 1 to 6. */
+  readonly keys?: number
+  readonly kinds?: readonly CallKind[]
+  /** The longest rest between two rounds of a process, milliseconds. */
+  readonly restMs?: number
+}
+
+export const registersMax = registers.length
+export const restMsDefault = 40
+
 type Store = Client<string>
 type Recorded = Operation<StoreInput, StoreOutput>
 
@@ -25,14 +54,21 @@ export class KvWorkload implements Workload {
   readonly #parts: WorkloadParts
   readonly #calls: Calls
   readonly #callers: readonly Caller[]
+  readonly #keys: number
+  readonly #kinds: ReadonlySet<CallKind>
+  readonly #restMs: number
   /** What was written at each revision, as far as anybody was told. */
   readonly #written = new Map<number, string>()
   #stopped = false
   #looks = 0
   #values = 0
 
-  constructor(parts: WorkloadParts) {
+  constructor(parts: WorkloadParts, shape: KvShape = {}) {
+    const { keys = registersMax, kinds = callKinds, restMs = restMsDefault } = shape
     this.#parts = parts
+    this.#keys = keys
+    this.#kinds = new Set(kinds)
+    this.#restMs = restMs
     this.#calls = new Calls(parts)
     this.#callers = Array.from({ length: parts.clients }, (_, at) => new Caller(parts.cluster, at + 1))
     this.hosts = this.#callers.map(({ host }) => host)
@@ -72,28 +108,38 @@ export class KvWorkload implements Workload {
   }
 
   async #live(caller: Caller): Promise<void> {
-    const { random, process } = caller
+    const { random } = caller
     const store = this.#connect(caller)
-    let session = 0
+    const seen = { revision: 0 }
     while (!this.#stopped) {
-      const dice = random.below(100)
-      const register = registers[random.below(registers.length)]!
-      const under: Promise<unknown>[] = []
-      if (dice < 26) under.push(this.#put(store, process, register))
-      else if (dice < 50) under.push(this.#get(store, process, register))
-      else if (dice < 60) under.push(this.#compareAndSet(store, process, register))
-      else if (dice < 66) under.push(this.#delete(store, process, register))
-      else if (dice < 76) under.push(this.#increment(store, process, counters[random.below(2)]!))
-      else if (dice < 80) under.push(this.#count(store, process, counters[random.below(2)]!))
-      else if (dice < 84) under.push(this.#getPair(store, process))
-      else if (dice < 88) under.push(this.#put(store, process, pair[random.below(2)]!))
-      else if (dice < 93) session = await this.#readSession(store, process, register, session)
-      // Not awaited one by one: they take effect in call order.
-      else for (let count = 0; count < 3; count++) under.push(this.#put(store, process, register))
-      await Promise.all(under)
-      await caller.sleep(1 + random.below(40))
+      const kind = kindOf(random.below(100))
+      const register = registers[random.below(registers.length) % this.#keys]!
+      const second = random.below(2)
+      if (this.#kinds.has(kind)) await this.#round(store, caller.process, kind, register, second, seen)
+      await caller.sleep(1 + random.below(this.#restMs))
     }
     await store.close()
+  }
+
+  async #round(
+    store: Store,
+    process: number,
+    kind: CallKind,
+    register: string,
+    second: number,
+    seen: { revision: number }
+  ): Promise<void> {
+    if (kind === 'put') await this.#put(store, process, register)
+    else if (kind === 'get') await this.#get(store, process, register)
+    else if (kind === 'cas') await this.#compareAndSet(store, process, register)
+    else if (kind === 'delete') await this.#delete(store, process, register)
+    else if (kind === 'increment') await this.#increment(store, process, counters[second]!)
+    else if (kind === 'count') await this.#count(store, process, counters[second]!)
+    else if (kind === 'get-pair') await this.#getPair(store, process)
+    else if (kind === 'put-pair') await this.#put(store, process, pair[second]!)
+    else if (kind === 'session-get') seen.revision = await this.#readSession(store, process, register, seen.revision)
+    // Not awaited one by one: they take effect in call order.
+    else await Promise.all([1, 2, 3].map(() => this.#put(store, process, register)))
   }
 
   async #put(store: Store, process: number, key: string): Promise<void> {
@@ -234,12 +280,25 @@ export class KvWorkload implements Workload {
   }
 }
 
-function judge<S, I, O>(history: History<I, O>, model: Parameters<typeof checkLinearizable<S, I, O>>[1], what: string): void {
+function kindOf(dice: number): CallKind {
+  let left = dice
+  for (const kind of callKinds) if ((left -= shares[kind]) < 0) return kind
+  return 'put'
+}
+
+function judge<S, I, O>(
+  history: History<I, O>,
+  model: Parameters<typeof checkLinearizable<S, I, O>>[1],
+  what: string
+): void {
   const verdict = checkLinearizable(history.operations, model)
   assert(verdict.valid !== null || verdict.counterexample === undefined, 'what is not decided has no counterexample')
   const { counterexample } = verdict
   if (counterexample === undefined) return
   const { keys, stuck, operations } = counterexample
   const text = `${JSON.stringify(stuck.input)} of process ${stuck.process} answered ${JSON.stringify(stuck.output)}`
-  throw new Violation('IK1', `${what} (${keys.join()}) is not linearizable after ${operations.length} operations: ${text}`)
+  throw new Violation(
+    'IK1',
+    `${what} (${keys.join()}) is not linearizable after ${operations.length} operations: ${text}`
+  )
 }
