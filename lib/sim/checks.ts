@@ -72,7 +72,8 @@ export class Checks implements Watcher {
     const { status } = node.node!.raft
     const { hard } = node.durable
     if (status.term < seen.term) throw new Violation('IS6', `${node.id}: term ${status.term} after term ${seen.term}`)
-    if (hard.term !== status.term) throw new Violation('IP3', `${node.id}: begins in ${status.term}, with ${hard.term} on disk`)
+    if (hard.term !== status.term)
+      throw new Violation('IP3', `${node.id}: begins in ${status.term}, with ${hard.term} on disk`)
     const last = { term: status.last.term, index: status.last.index }
     if (status.trusted && compareLogIds(last, seen.promised) < 0) {
       const text = `${seen.promised.index}@${seen.promised.term} and trusts a log that ends at ${last.index}@${last.term}`
@@ -113,7 +114,8 @@ export class Checks implements Watcher {
     const { id, durable } = seen.node
     const pre = (message.kind === 'vote' || message.kind === 'vote-reply') && message.pre
     const { hard } = durable
-    if (!pre && hard.term < term) throw new Violation('IP1', `${id} speaks in term ${term}, with ${hard.term} on its disk`)
+    if (!pre && hard.term < term)
+      throw new Violation('IP1', `${id} speaks in term ${term}, with ${hard.term} on its disk`)
     if (message.kind === 'append') this.#lead(seen, term)
     else if (message.kind === 'append-reply') this.#judgeAcknowledgement(seen, to, term, message.match)
     if (pre) return
@@ -134,7 +136,8 @@ export class Checks implements Watcher {
     const seen = this.#byKey.get(key)
     if (seen === undefined || term === 0) return
     if (seen.node.node !== null) this.#look(seen)
-    if (index > this.commit) throw new Violation('ID1', `${seen.node.id} answers ${index}, and only ${this.commit} is committed`)
+    if (index > this.commit)
+      throw new Violation('ID1', `${seen.node.id} answers ${index}, and only ${this.commit} is committed`)
     const end = this.#committed[this.#placeOf(index)]!
     this.#judgeDurability(seen.node, end, 'ID1', 'answered')
   }
@@ -142,10 +145,15 @@ export class Checks implements Watcher {
   #look(seen: Seen): void {
     const { node } = seen
     const { status } = node.node!.raft
-    if (seen.follow(node.log!, block => this.#judgeStored(node, block)) && seen.ledTerm === status.term && seen.ledTerm > 0)
+    if (
+      seen.follow(node.log!, block => this.#judgeStored(node, block)) &&
+      seen.ledTerm === status.term &&
+      seen.ledTerm > 0
+    )
       throw new Violation('IS2', `${node.id} leads term ${status.term} and has cut its log`)
     const { applied } = node.node!
-    if (status.term < seen.term) throw new Violation('IS6', `${node.id}: its term fell from ${seen.term} to ${status.term}`)
+    if (status.term < seen.term)
+      throw new Violation('IS6', `${node.id}: its term fell from ${seen.term} to ${status.term}`)
     seen.term = status.term
     if (status.role === 'leader') this.#judgeLeader(seen, status.term)
     else seen.ledTerm = 0
@@ -196,9 +204,15 @@ export class Checks implements Watcher {
       const other = this.#byKey.get(peer)
       const lives = other?.lives ?? 0
       if (known !== undefined && match < known.match && lives === known.lives)
-        throw new Violation('IS7', `${seen.node.id}: the match of ${peer} fell from ${known.match} to ${match} within a life of it`)
+        throw new Violation(
+          'IS7',
+          `${seen.node.id}: the match of ${peer} fell from ${known.match} to ${match} within a life of it`
+        )
       if (match > 0 && (other?.acknowledged.get(term) ?? 0) < match)
-        throw new Violation('IS7', `${seen.node.id} counts ${peer} with ${match}, which it has not acknowledged in term ${term}`)
+        throw new Violation(
+          'IS7',
+          `${seen.node.id} counts ${peer} with ${match}, which it has not acknowledged in term ${term}`
+        )
       if (known === undefined) seen.matches.set(peer, { match, lives })
       else {
         known.match = match
@@ -229,7 +243,10 @@ export class Checks implements Watcher {
     let commit = 0
     for (const [earlier, index] of this.#commits) if (earlier < term) commit = Math.max(commit, index)
     if (log.last.index < commit)
-      throw new Violation('IS5', `${node.id} leads with a log that ends at ${log.last.index}, and ${commit} is committed`)
+      throw new Violation(
+        'IS5',
+        `${node.id} leads with a log that ends at ${log.last.index}, and ${commit} is committed`
+      )
     for (const block of log.within(log.base.index, commit)) this.#judgeBlock(node, block, 'IS5')
   }
 
@@ -237,7 +254,10 @@ export class Checks implements Watcher {
   #vote(seen: Seen, to: MemberKey, term: Term): void {
     const { hard } = seen.node.durable
     if (hard.term !== term || hard.vote !== to)
-      throw new Violation('IP1', `${seen.node.id} votes for ${to} in ${term}, and its disk says ${hard.vote} in ${hard.term}`)
+      throw new Violation(
+        'IP1',
+        `${seen.node.id} votes for ${to} in ${term}, and its disk says ${hard.vote} in ${hard.term}`
+      )
     const name = `${seen.key}@${term}`
     const known = this.#votes.get(name)
     if (known !== undefined && known !== to)
@@ -264,13 +284,17 @@ export class Checks implements Watcher {
   /** Repair goes back a step for each term in which two logs differ, and not one for each record. */
   #judgeRepair(seen: Seen, term: Term, match: Index, rejected: Index | null): void {
     const { repair } = seen
-    if (repair.term !== term || match > repair.match) seen.repair = { term, match, lowest: Number.POSITIVE_INFINITY, steps: 0 }
+    if (repair.term !== term || match > repair.match)
+      seen.repair = { term, match, lowest: Number.POSITIVE_INFINITY, steps: 0 }
     if (rejected === null || rejected >= seen.repair.lowest) return
     seen.repair.lowest = rejected
     seen.repair.steps++
     const stepsMax = seen.log.terms + this.#leaders.size + 2
     if (seen.repair.steps > stepsMax)
-      throw new Violation('IL4', `${seen.node.id} was asked for ${seen.repair.steps} ever lower records in term ${term}`)
+      throw new Violation(
+        'IL4',
+        `${seen.node.id} was asked for ${seen.repair.steps} ever lower records in term ${term}`
+      )
   }
 
   /** State machine safety and the commit rule: the same records everywhere, and on the disks of a majority. */
@@ -281,9 +305,13 @@ export class Checks implements Watcher {
     seen.commit = commit
     if (commit <= this.commit) return
     const end = seen.endAt(commit)
-    if (status.role !== 'leader') throw new Violation('IS6', `${node.id} follows, and commits ${commit} before any leader`)
+    if (status.role !== 'leader')
+      throw new Violation('IS6', `${node.id} follows, and commits ${commit} before any leader`)
     if (end === null || end.term !== status.term)
-      throw new Violation('IS4', `${node.id} commits ${commit} of term ${end?.term ?? '?'} by counting in term ${status.term}`)
+      throw new Violation(
+        'IS4',
+        `${node.id} commits ${commit} of term ${end?.term ?? '?'} by counting in term ${status.term}`
+      )
     this.#judgeDurability(node, end, 'IS4', 'called committed')
     for (const { last, term, chain } of log.within(this.commit, commit)) {
       const id = { index: last, term, chain }
@@ -295,7 +323,8 @@ export class Checks implements Watcher {
 
   #judgeBlock(node: SimNode, block: BlockEnd, invariant: string): void {
     const ghost = this.#committedAt.get(block.last)
-    if (ghost === undefined ? block.last > this.commit : ghost.chain === block.chain && ghost.term === block.term) return
+    if (ghost === undefined ? block.last > this.commit : ghost.chain === block.chain && ghost.term === block.term)
+      return
     throw new Violation(invariant, `${node.id} holds another record at ${block.last} than was committed`)
   }
 
@@ -307,7 +336,10 @@ export class Checks implements Watcher {
       let holders = 0
       for (const voter of voters) if (this.#holds(voter, id)) holders++
       if (2 * holders > voters.length) continue
-      throw new Violation(invariant, `${id.index} is ${what} by ${node.id}, on the disks of ${holders} of ${voters.length}`)
+      throw new Violation(
+        invariant,
+        `${id.index} is ${what} by ${node.id}, on the disks of ${holders} of ${voters.length}`
+      )
     }
   }
 
@@ -333,7 +365,11 @@ export class Checks implements Watcher {
       seen.rejections = rejections
       seen.rejectedAt = this.#now()
       seen.rejectedIn = node.node
-    } else if (seen.rejectedIn !== null && seen.rejectedIn === node.node && this.#now() - seen.rejectedAt > faultMsMax) {
+    } else if (
+      seen.rejectedIn !== null &&
+      seen.rejectedIn === node.node &&
+      this.#now() - seen.rejectedAt > faultMsMax
+    ) {
       throw new Violation('IX2', `${node.id} goes on ${faultMsMax} ms after its disk has rejected a write`)
     }
   }

@@ -127,7 +127,8 @@ export class SimCluster {
   /** Links to and from a host are closed by something between, those of clients too. */
   reset(node: SimNode): void {
     this.network.reset(node.key)
-    for (const end of [...this.fabric.ends]) if (end.host === node.id) end.reset()
+    const ends = Array.from(this.fabric.ends).filter(end => end.host === node.id)
+    for (const end of ends) end.reset()
   }
 
   /** Something that may not be passed over was found outside of the checks: the run ends with it. */

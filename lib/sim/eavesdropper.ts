@@ -35,6 +35,11 @@ export class Eavesdropper implements NonNullable<MemoryFabric['onlooker']> {
     if (envelope !== undefined) this.#watcher.delivered(envelope)
   }
 
+  lost(_from: string, _to: string, bytes: Uint8Array): void {
+    const envelope = this.#onTheirWay.get(bytes)
+    if (envelope !== undefined) this.#watcher.dropped(envelope, 'link ended')
+  }
+
   #answered(node: SimNode, bytes: Uint8Array): void {
     for (const frame of framesOf(bytes) ?? []) {
       if (frame[4] === clientFrame.applied) this.#watcher.answered(node.key, readU32(frame, 12), readU64(frame, 16))

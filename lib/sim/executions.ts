@@ -36,11 +36,14 @@ export class Executions {
     const { id, node } = seen.node
     if (index <= seen.executed) throw new Violation('IA1', `${id} executes ${index} after ${seen.executed}`)
     const commit = node?.raft.status.commit
-    if (commit !== undefined && index > commit) throw new Violation('IA1', `${id} executes ${index} above its commit index ${commit}`)
+    if (commit !== undefined && index > commit)
+      throw new Violation('IA1', `${id} executes ${index} above its commit index ${commit}`)
     const expected = this.#order[seen.next]
     if (expected === undefined) this.#first(execution)
-    else if (expected !== index) throw new Violation('IA1', `${id} executes ${index} where others have executed ${expected}`)
-    else if (this.#digests[seen.next] !== digest) throw new Violation('IA3', `${id} comes to another answer at ${index} than others`)
+    else if (expected !== index)
+      throw new Violation('IA1', `${id} executes ${index} where others have executed ${expected}`)
+    else if (this.#digests[seen.next] !== digest)
+      throw new Violation('IA3', `${id} comes to another answer at ${index} than others`)
     seen.next++
     seen.executed = index
   }
@@ -54,10 +57,12 @@ export class Executions {
     for (let at = 0; at < count; at++) {
       if (executed !== null && executed[at] !== true) continue
       const known = serials.get(serial + at)
-      if (known !== undefined) throw new Violation('IO1', `serial ${serial + at} is executed at ${known} and again at ${index}`)
+      if (known !== undefined)
+        throw new Violation('IO1', `serial ${serial + at} is executed at ${known} and again at ${index}`)
       serials.set(serial + at, index)
       const last = this.#last.get(session) ?? 0
-      if (serial + at < last) throw new Violation('IO3', `serial ${serial + at} is executed after ${last} of its session, at ${index}`)
+      if (serial + at < last)
+        throw new Violation('IO3', `serial ${serial + at} is executed after ${last} of its session, at ${index}`)
       this.#last.set(session, serial + at)
     }
   }

@@ -14,7 +14,6 @@ interface Deal {
   readonly text: string
 }
 
-/** Twice as much of it at most, in steps of no consequence: amounts are drawn uniformly between their bounds. */
 function deal(
   everyMs: number,
   [msMin, msMax]: readonly [number, number],
@@ -25,7 +24,6 @@ function deal(
 }
 
 const atOnce = [0, 0] as const
-const none = [0, 0] as const
 
 /** All classes, in the order in which they are listed. */
 export const faultClasses = {
@@ -35,22 +33,42 @@ export const faultClasses = {
   ring: deal(8_000, [500, 4_000], [0, 1], 'each node hears only its neighbours in a ring, a majority for each'),
   flapping: deal(9_000, [500, 4_000], [20, 400], 'a node is cut off and back again (amount: ms of each half)'),
   'isolate-leader': deal(6_000, [200, 3_000], [0, 1], 'who leads then is cut off, clients included when above 0.5'),
-  drop: deal(4_000, [200, 4_000], [0.01, 0.3], 'messages are lost (amount: probability); on a link with TCP they come late'),
+  drop: deal(
+    4_000,
+    [200, 4_000],
+    [0.01, 0.3],
+    'messages are lost (amount: probability); on a link with TCP they come late'
+  ),
   duplicate: deal(5_000, [200, 4_000], [0.01, 0.3], 'messages arrive twice (amount: probability)'),
   delay: deal(4_000, [200, 4_000], [5, 300], 'messages take up to so much longer (amount: ms)'),
   reorder: deal(5_000, [200, 4_000], [0.05, 0.5], 'messages overtake each other (amount: probability)'),
   bandwidth: deal(6_000, [500, 4_000], [20, 2_000], 'links carry only so much (amount: KiB/s)'),
   'half-open': deal(7_000, [500, 5_000], [0, 1], 'a link that its sender takes for open and that carries nothing'),
   reset: deal(3_000, atOnce, [0, 1], 'links to and from a node are closed, as by a router that restarts'),
-  crash: deal(3_000, [0, 4_000], [0, 40], 'a process is killed at its n-th effect from now (amount: n) and started again'),
+  crash: deal(
+    3_000,
+    [0, 4_000],
+    [0, 40],
+    'a process is killed at its n-th effect from now (amount: n) and started again'
+  ),
   'crash-all': deal(20_000, [0, 1_500], [0, 1], 'the power of all nodes fails at once, and comes back'),
   pause: deal(5_000, [50, 3_000], [0, 1], 'a process is stopped (SIGSTOP) and continued'),
   stall: deal(3_000, [20, 900], [0, 1], 'the event loop of a process is held up'),
   slow: deal(6_000, [500, 4_000], [0.2, 8], 'each event of a process takes so long (amount: ms)'),
-  clock: deal(6_000, [500, 8_000], [0.9, 1.1], 'a clock runs at this rate (amount), and leaps forward when it is above 1.05'),
+  clock: deal(
+    6_000,
+    [500, 8_000],
+    [0.9, 1.1],
+    'a clock runs at this rate (amount), and leaps forward when it is above 1.05'
+  ),
   'lost-writes': deal(5_000, [0, 2_500], [0, 1], 'power of a node fails: of what was not synced any part is lost'),
   torn: deal(6_000, [0, 2_500], [0, 1], 'power of a node fails in the middle of a write'),
-  'bit-rot': deal(9_000, [0, 2_000], [1, 30], 'the disk of a node that is down loses or alters what it held (amount: blocks)'),
+  'bit-rot': deal(
+    9_000,
+    [0, 2_000],
+    [1, 30],
+    'the disk of a node that is down loses or alters what it held (amount: blocks)'
+  ),
   'io-error': deal(6_000, [50, 1_000], [0.05, 0.8], 'writes and syncs are rejected, done or not (amount: probability)'),
   'full-disk': deal(9_000, [100, 2_500], [0, 1], 'there is no space left'),
   'slow-disk': deal(5_000, [300, 4_000], [3, 60], 'a disk takes so many times longer (amount)'),
@@ -109,7 +127,7 @@ export function dealFaults(
   const events: FaultEvent[] = []
   const mood = 0.6 + (chanceOf('mood').below(1000) / 1000) * 2
   for (const kind of classes) {
-    const { everyMs, msMin, msMax, amountMin, amountMax } = faultClasses[kind] as Deal
+    const { everyMs, msMin, msMax, amountMin, amountMax } = faultClasses[kind]
     const chance = chanceOf(`fault ${kind}`)
     const between = (min: number, max: number): number => min + (chance.below(10_000) / 10_000) * (max - min)
     // With many classes at work each comes less often, so that there is still a cluster to be disturbed.

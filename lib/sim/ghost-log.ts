@@ -45,7 +45,8 @@ export class GhostLog {
 
   /** Blocks whose last record lies in (after, upTo]. */
   *within(after: Index, upTo: Index): Generator<BlockEnd> {
-    for (let at = this.#find(after + 1); at < this.ends.length && this.ends[at]!.last <= upTo; at++) yield this.ends[at]!
+    for (let at = this.#find(after + 1); at < this.ends.length && this.ends[at]!.last <= upTo; at++)
+      yield this.ends[at]!
   }
 
   /** How many different terms its records have. */

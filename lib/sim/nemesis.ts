@@ -6,6 +6,8 @@ import type { Death, SimNode } from './sim-node.ts'
 /** Told of each fault that strikes, and until when, in virtual milliseconds. */
 export interface FaultListener {
   struck(event: FaultEvent, nodes: readonly SimNode[], until: number): void
+  /** All that lasted is lifted. */
+  lifted(nodes: readonly SimNode[]): void
 }
 
 /** A damaged node is given this long to be trusted again before another disk may be damaged, milliseconds. */
@@ -43,6 +45,7 @@ export class Nemesis {
     for (const node of this.#cluster.nodes) node.dieAfter(0, () => {})
     this.#cluster.wires.heal()
     this.#cluster.healDisks()
+    this.#listener?.lifted(this.#cluster.nodes)
   }
 
   #strike(event: FaultEvent): void {
@@ -205,7 +208,12 @@ export class Nemesis {
     return this.#struck(kind, [node])
   }
 
-  #disturbDisk(kind: 'io-error' | 'full-disk' | 'slow-disk' | 'hung-disk', node: SimNode, ms: number, amount: number): void {
+  #disturbDisk(
+    kind: 'io-error' | 'full-disk' | 'slow-disk' | 'hung-disk',
+    node: SimNode,
+    ms: number,
+    amount: number
+  ): void {
     const { knobs } = node.disk
     if (kind === 'io-error') {
       knobs.ioErrorChance = amount / 4
@@ -230,7 +238,8 @@ export class Nemesis {
   #rot(node: SimNode, ms: number, blocks: number): readonly SimNode[] | null {
     const { world } = this.#cluster
     const mended = this.#cluster.nodes.every(each => !each.damaged) || world.now - this.#damagedAt > mendMsMax
-    if (!mended || node.lost || this.#broken + 1 > this.#minority || node.node?.raft.status.trusted !== true) return null
+    if (!mended || node.lost || this.#broken + 1 > this.#minority || node.node?.raft.status.trusted !== true)
+      return null
     node.crash('killed')
     node.damaged = node.rot(blocks)
     if (node.damaged) this.#damagedAt = world.now

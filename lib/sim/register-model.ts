@@ -1,5 +1,5 @@
 // The key-value store as its clients understand it: registers that are read, written, and written under a condition.
-import type { Key, Model, Traces } from './sequential-model.ts'
+import type { Key, Model } from './sequential-model.ts'
 
 /** Null: the key is absent. Numbers are equal to numbers only, text to text only. */
 export type Value = string | number | boolean | null

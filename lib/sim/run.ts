@@ -65,7 +65,8 @@ export async function runSeed(options: RunOptions): Promise<RunReport> {
 
 /** A broken invariant; whatever else is thrown is a crash. */
 function violationOf(error: Error): { readonly invariant: string; readonly message: string } {
-  if (error instanceof Violation) return { invariant: error.invariant, message: error.message.slice(error.invariant.length + 2) }
+  if (error instanceof Violation)
+    return { invariant: error.invariant, message: error.message.slice(error.invariant.length + 2) }
   const text = error instanceof AssertionError ? error.message : (error.stack ?? error.message)
   return { invariant: 'IX1', message: text }
 }
@@ -175,7 +176,11 @@ class Run {
       const { leader } = cluster
       return leader !== null && core.includes(leader) && cluster.checks.commit > before
     })
-    hold(met, 'IL1', () => `no leader that commits within ${electionMsMax} ms of the healing: ${describe(cluster.nodes)}`)
+    hold(
+      met,
+      'IL1',
+      () => `no leader that commits within ${electionMsMax} ms of the healing: ${describe(cluster.nodes)}`
+    )
   }
 
   async #settle(): Promise<void> {
@@ -194,7 +199,11 @@ class Run {
     const terms = core.map(node => node.node?.raft.status.term)
     await this.cluster.play(quietMs)
     const after = core.map(node => node.node?.raft.status.term)
-    hold(terms.join() === after.join(), 'IL2', () => `terms went from ${terms.join()} to ${after.join()} while all was well`)
+    hold(
+      terms.join() === after.join(),
+      'IL2',
+      () => `terms went from ${terms.join()} to ${after.join()} while all was well`
+    )
   }
 
   /** All lose power; any minority loses its disks as well; the rest still has all that was acknowledged. */
@@ -210,7 +219,11 @@ class Run {
     }
     for (const node of cluster.nodes) node.start()
     const met = await cluster.play(electionMsMax, () => cluster.leader !== null)
-    hold(met, 'IL1', () => `no leader within ${electionMsMax} ms of the return of a majority: ${describe(cluster.nodes)}`)
+    hold(
+      met,
+      'IL1',
+      () => `no leader within ${electionMsMax} ms of the return of a majority: ${describe(cluster.nodes)}`
+    )
     await this.#finish(this.#workload.look())
   }
 

@@ -1,6 +1,7 @@
 // What the ghost state remembers of one node: no crash takes it, and the node never sees it.
-import type { Node } from '../node/node.ts'
+
 import type { Log } from '../log/log.ts'
+import type { Node } from '../node/node.ts'
 import {
   type Block,
   type ChainedId,

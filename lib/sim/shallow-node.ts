@@ -2,7 +2,6 @@
 import { readU32, readU64 } from '../base/bytes.ts'
 import type { Done, Env } from '../base/env.ts'
 import { StrettoError } from '../base/errors.ts'
-import type { Random } from '../base/random.ts'
 import { type LogImage, MemoryLog } from '../log/memory-log.ts'
 import { ReplicatedMachine } from '../machine/replicated-machine.ts'
 import { MemoryVault } from '../machine/vault.ts'
@@ -15,8 +14,8 @@ import { blockHeaderBytes, recordAt } from '../record/record.ts'
 import { resultFrame } from '../server/client-port.ts'
 import { Drive } from './disk-knobs.ts'
 import type { Network } from './network.ts'
-import { type Death, type DurableView, SimNode, type SimNodeParts } from './sim-node.ts'
 import { endOf } from './seen.ts'
+import { type Death, type DurableView, SimNode, type SimNodeParts } from './sim-node.ts'
 import { Witness } from './witness.ts'
 import { Life } from './world.ts'
 
@@ -65,7 +64,13 @@ export class ShallowNode extends SimNode {
       if (error !== null) return this.failed(life, error)
       for (const finding of opened.findings) found(this, finding)
       const { config = defaultConfig } = this.#parts
-      const raft = new Core({ self: this.key, restored: opened.restored, config, seed: this.random.next(), now: env.now() })
+      const raft = new Core({
+        self: this.key,
+        restored: opened.restored,
+        config,
+        seed: this.random.next(),
+        now: env.now()
+      })
       const last = this.image.blocks.at(-1)
       this.machine = machine
       this.log = log

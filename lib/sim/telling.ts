@@ -2,16 +2,17 @@
 import type { Envelope } from '../raft/message.ts'
 import type { Index, MemberKey, Term } from '../raft/types.ts'
 import type { SimCluster, Spectator } from './cluster.ts'
-import { faultClasses, type FaultEvent } from './faults.ts'
+import type { FaultEvent } from './faults.ts'
 import type { FaultListener } from './nemesis.ts'
 import type { SimNode } from './sim-node.ts'
 import type { TraceSink } from './trace.ts'
-import type { TracedMessage } from './trace-events.ts'
+import type { TracedFault, TracedMessage } from './trace-events.ts'
 import type { CallListener } from './workload.ts'
 
 export class Telling implements Spectator, FaultListener {
   readonly #sink: TraceSink
   readonly #cluster: () => SimCluster
+  readonly #open = new Set<TracedFault>()
   readonly #onTheirWay = new WeakMap<Envelope, TracedMessage>()
 
   constructor(sink: TraceSink, cluster: () => SimCluster) {
@@ -54,9 +55,19 @@ export class Telling implements Spectator, FaultListener {
     this.#sink.life(this.#now, id, life === null ? 'crashed' : 'failed')
   }
 
-  struck(event: FaultEvent, nodes: readonly SimNode[], until: number): void {
+  struck({ kind, amount }: FaultEvent, nodes: readonly SimNode[], until: number): void {
     const whom = nodes.map(({ id }) => id)
-    this.#sink.fault(this.#now, event.kind, `${faultClasses[event.kind].text}: ${event.amount}`, whom, until)
+    const lasts = until > this.#now ? until : null
+    this.#open.add(this.#sink.fault(this.#now, kind, String(amount), whom, lasts))
+    if (kind !== 'pause' && kind !== 'stall') return
+    for (const id of whom) this.#sink.life(this.#now, id, kind === 'pause' ? 'paused' : 'stalled', until)
+  }
+
+  /** All that lasted is lifted: whoever was held up goes on. */
+  lifted(nodes: readonly SimNode[]): void {
+    for (const fault of this.#open) if ((fault.until ?? 0) > this.#now) this.#sink.faultEnded(this.#now, fault)
+    for (const { id, life } of nodes)
+      if ((life?.stalledUntil ?? 0) > this.#now) this.#sink.life(this.#now, id, 'resumed')
   }
 
   found(node: SimNode, line: string): void {

@@ -75,7 +75,8 @@ export class Wires {
     return () => {
       if (lifted || healings !== this.#healings) return
       lifted = true
-      for (const [source, target] of pairs) if (--this.#wire(source, target).cuts === 0) this.#tell(source, target, false)
+      for (const [source, target] of pairs)
+        if (--this.#wire(source, target).cuts === 0) this.#tell(source, target, false)
     }
   }
 

@@ -102,7 +102,8 @@ export class Calls {
       this.pending--
       this.operations++
       const late = world.now - begun - callMsMax
-      if (late > lateMsMax) this.#cluster.fail(new Violation('IL5', `${text} was answered ${late} ms after its deadline`))
+      if (late > lateMsMax)
+        this.#cluster.fail(new Violation('IL5', `${text} was answered ${late} ms after its deadline`))
     }
   }
 

@@ -62,6 +62,8 @@ type Accept = (link: Link) => LinkHandler
 interface Onlooker {
   sent(from: string, to: string, bytes: Uint8Array): void
   arrived(from: string, to: string, bytes: Uint8Array): void
+  /** It was under way when the link ended. */
+  lost(from: string, to: string, bytes: Uint8Array): void
 }
 
 export class MemoryNet implements Net {
@@ -230,6 +232,10 @@ class MemoryEnd implements Link {
   #gone(): void {
     this.ended = true
     this.#timer?.()
+    const { onlooker } = this.#fabric
+    if (onlooker !== null) {
+      for (const { bytes } of this.#arrivals) if (bytes !== null) onlooker.lost(this.remote, this.host, bytes)
+    }
     this.#arrivals = []
     this.#fabric.ends.delete(this)
   }
