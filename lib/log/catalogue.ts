@@ -64,6 +64,11 @@ export class Catalogue {
     return this.#membership[row] === 1
   }
 
+  /** The block in `row` is the first of its term here. */
+  beginsTerm(row: number): boolean {
+    return this.#term[row] !== (row === this.#head ? this.#start.term : this.#term[row - 1])
+  }
+
   /** The last record of the block in `row`. */
   idOf(row: number): ChainedId {
     return { index: this.#last(row), term: this.#term[row]!, chain: this.#chain[row]! }

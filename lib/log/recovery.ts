@@ -156,7 +156,7 @@ export class Recovery {
     let row = covered < this.#base.index + 1 ? catalogue.head : catalogue.rowOf(covered)
     if (row === -1) row = catalogue.end
     this.#unverified = row === catalogue.end ? catalogue.tail.index : catalogue.beforeOf(row).index
-    if (row === catalogue.end) return this.#findMemberships()
+    if (row === catalogue.end) return this.#findSeams()
     const options = {
       gte: blockKey(catalogue.card(row)),
       lt: blocksEnd(),
@@ -173,7 +173,7 @@ export class Recovery {
           row++
         }
         if (entries.length > 0 && row < catalogue.end) return page()
-        settle(iterator.close(), error => (error ? this.#fail(error) : this.#findMemberships()))
+        settle(iterator.close(), error => (error ? this.#fail(error) : this.#findSeams()))
       })
     page()
   }
@@ -187,7 +187,7 @@ export class Recovery {
       if (block.membership !== null) this.#memberships.push({ index: block.first, membership: block.membership })
       return
     }
-    this.#break(`the block of the records ${card.first} to ${card.first + card.count - 1} is damaged`)
+    this.#break(damaged(card))
     this.#rejectFrom(row)
   }
 
@@ -197,33 +197,50 @@ export class Recovery {
     catalogue.cutAfter(catalogue.beforeOf(row).index)
   }
 
-  /** The memberships among the blocks that were not read. */
-  #findMemberships(): void {
+  /**
+   * Of the blocks that were not read: those that bring a membership, and the first of each term. An overwritten block may
+   * have come back in the place of another, and its key tells nothing of what it follows. Blocks of one term are of one
+   * leader, which only appends, so two of them side by side belong together: histories meet where the term changes.
+   */
+  #findSeams(): void {
     const catalogue = this.#catalogue
     const rows: number[] = []
     for (let row = catalogue.head; row < catalogue.end && catalogue.idOf(row).index <= this.#unverified; row++) {
-      if (catalogue.bringsMembership(row)) rows.push(row)
+      if (catalogue.bringsMembership(row) || catalogue.beginsTerm(row)) rows.push(row)
     }
-    if (rows.length === 0) return this.#repair()
-    const keys = rows.map(row => blockKey(catalogue.card(row)))
-    settle(this.#level.getMany(keys), (error, values) => {
-      if (error) return this.#fail(error)
-      const found: MembershipAt[] = []
-      for (const [number, row] of rows.entries()) {
-        const card = catalogue.card(row)
-        const bytes = values[number]
-        const block = bytes === undefined ? null : readBlockOf(card, catalogue.beforeOf(row).chain, bytes)
-        if (block === null || block.membership === null) {
-          this.#break(`the membership at ${card.first} is damaged`)
-          this.#rejectFrom(row)
-          this.#memberships.length = 1
-          break
-        }
-        found.push({ index: card.first, membership: block.membership })
+    const found: MembershipAt[] = []
+    const page = (from: number): void => {
+      const part = rows.slice(from, from + blocksPerPage)
+      if (part.length === 0) {
+        this.#memberships.splice(1, 0, ...found)
+        return this.#repair()
       }
-      this.#memberships.splice(1, 0, ...found)
-      this.#repair()
-    })
+      settle(this.#level.getMany(part.map(row => blockKey(catalogue.card(row)))), (error, values) => {
+        if (error) return this.#fail(error)
+        const sound = part.every((row, number) => this.#fits(row, values[number], found))
+        // What was found above the fault is gone with it.
+        if (!sound) this.#memberships.length = 1
+        page(sound ? from + part.length : rows.length)
+      })
+    }
+    page(0)
+  }
+
+  /** The block in `row` is the one that its key tells of, and continues the one before; its membership goes to `found`. */
+  #fits(row: number, bytes: Uint8Array | undefined, found: MembershipAt[]): boolean {
+    const catalogue = this.#catalogue
+    const card = catalogue.card(row)
+    const before = catalogue.beforeOf(row)
+    const block = bytes === undefined ? null : readBlockOf(card, before.chain, bytes)
+    if (block !== null) {
+      if (block.membership !== null) found.push({ index: block.first, membership: block.membership })
+      return true
+    }
+    const other = bytes === undefined ? null : readBlock(bytes)
+    const foreign = other !== null && other.previousChain !== before.chain
+    this.#break(foreign ? this.#faultOf(card, before) : damaged(card))
+    this.#rejectFrom(row)
+    return false
   }
 
   #repair(): void {
@@ -253,6 +270,10 @@ export class Recovery {
   #fail(error: Error): void {
     refuse(this.#done, openFault(what, error))
   }
+}
+
+function damaged({ first, count }: Card): string {
+  return `the block of the records ${first} to ${first + count - 1} is damaged`
 }
 
 /** The block in `bytes` when it is sound, the one that `card` tells of, and follows `previousChain`; else null. */

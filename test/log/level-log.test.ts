@@ -247,6 +247,46 @@ t.test('overwritten blocks that come back are seen (ABA), and a legitimate cut i
   await call<void>(done => shorter.close(done))
 })
 
+t.test(
+  'an overwritten block that comes back alone, below what the state covers, is seen where the term changes',
+  async t => {
+    const disk = new CrashDisk(14)
+    const log = await lifeOf(disk.life())
+    await call<Opened>(done => log.open(done))
+    const writes = async (...changes: Partial<Persist>[]): Promise<void> => {
+      for (const change of changes) await call<void>(done => log.write(persist(change), done))
+    }
+    const shared = chainOf(base, 1, 3)
+    const old = block(endOf(shared[2]!), 2)
+    // The later leader has a record of an earlier term where this node has one of a later term.
+    const fresh = block(endOf(shared[2]!), 1)
+    const rest = chainOf(endOf(fresh), 3, 4)
+    await writes({ blocks: shared }, { blocks: [old] }, { cut: lastOf(shared[2]!), blocks: [fresh] })
+    await writes(...rest.map(next => ({ blocks: [next] })))
+    const mark = endOf(rest[3]!)
+    const stateOf = (_: Base, done: (error: null, state: ChainedId) => void): void => done(null, mark)
+    await call<void>(done => log.close(done))
+    t.match(
+      disk.disk.rot('log-undo', () => 0),
+      { from: old.first, to: lastOf(old) }
+    )
+
+    const next = await lifeOf(disk.life(), stateOf, 1)
+    const opened = await call<Opened>(done => next.open(done))
+    t.equal(opened.restored.trusted, false)
+    t.match(opened.findings[0], /the block that begins at 8 does not continue 7@2: the log is cut off before it/)
+    t.match(opened.tail, endOf(old), 'what is left was sound once')
+    t.match(opened.restored.mark, mark, 'the mark stays')
+    await call<void>(done => next.write(persist({ cut: lastOf(shared[2]!), blocks: [fresh, ...rest] }), done))
+    const read = await call<readonly Block[] | null>(done => next.cold(old.first, 10_000, done))
+    t.same(
+      read!.map(each => each.chain),
+      [fresh, ...rest].map(each => each.chain)
+    )
+    await call<void>(done => next.close(done))
+  }
+)
+
 t.test('an untrusted log is mended by the leader, and trusted when the core says so', async t => {
   const disk = new CrashDisk(4)
   const log = await lifeOf(disk.life())
