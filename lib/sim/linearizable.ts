@@ -1,8 +1,8 @@
 // Is a history one that a single machine could have produced? If not: the shortest beginning of it that is not.
-import { foresee, type Item, itemsOf } from './foresight.ts'
+import { type Foreseen, foresee, type Item, itemsOf } from './foresight.ts'
 import type { Operation } from './history.ts'
 import { OrderSearch } from './order-search.ts'
-import { partitionsOf } from './partitions.ts'
+import { type Partition, partitionsOf } from './partitions.ts'
 import type { Key, Model } from './sequential-model.ts'
 
 export interface Verdict<S, I, O> {
@@ -23,7 +23,7 @@ export interface Counterexample<S, I, O> {
   readonly operations: readonly Operation<I, O>[]
   /** The one that could not have been answered as it was. */
   readonly stuck: Operation<I, O>
-  /** Some of the states that it may have met, at most eight. */
+  /** Some of the states to which all others may have led, at most eight. */
   readonly states: readonly S[]
 }
 
@@ -33,6 +33,9 @@ export interface CheckOptions {
 }
 
 export const configurationsMaxDefault = 1_000_000
+
+/** States are told for people: no more is searched for them. */
+const statesConfigurationsMax = 10_000
 
 /** Judges the history. Of several parts that are not linearizable the first is told. */
 export function checkLinearizable<S, I, O>(
@@ -45,7 +48,7 @@ export function checkLinearizable<S, I, O>(
   let valid: boolean | null = true
   let configurations = 0
   for (const part of parts) {
-    const check = new PartCheck(part.operations, part.keys, model, configurationsMax)
+    const check = new PartCheck(part, model, configurationsMax)
     const result = check.upTo(Number.POSITIVE_INFINITY)
     configurations += result.configurations
     if (result.valid === false) {
@@ -56,12 +59,11 @@ export function checkLinearizable<S, I, O>(
   return { valid, ...counts, configurations }
 }
 
-interface Result<S, I, O> {
+interface Result<I, O> {
   readonly valid: boolean | null
   readonly configurations: number
   /** The operation that stood in the way of going further. */
   readonly stuck: Item<I, O> | null
-  readonly states: readonly S[]
 }
 
 class PartCheck<S, I, O> {
@@ -70,12 +72,7 @@ class PartCheck<S, I, O> {
   readonly #model: Model<S, I, O>
   readonly #configurationsMax: number
 
-  constructor(
-    operations: readonly Operation<I, O>[],
-    keys: readonly Key[],
-    model: Model<S, I, O>,
-    configurationsMax: number
-  ) {
+  constructor({ operations, keys }: Partition<I, O>, model: Model<S, I, O>, configurationsMax: number) {
     this.#operations = operations
     this.#keys = keys
     this.#model = model.simplerFor?.(operations.map(({ input }) => input)) ?? model
@@ -83,41 +80,43 @@ class PartCheck<S, I, O> {
   }
 
   /** Judges the history up to and with that place. */
-  upTo(place: number): Result<S, I, O> {
-    let items: readonly Item<I, O>[] = itemsOf(this.#operations, this.#model, place)
-    if (this.#model.traces !== undefined) {
-      const foreseen = foresee(items, this.#model.traces, this.#keys)
-      if ('impossible' in foreseen) return { valid: false, configurations: 0, stuck: foreseen.impossible, states: [] }
-      items = foreseen.items
-    }
-    const search = new OrderSearch(items, this.#model)
+  upTo(place: number): Result<I, O> {
+    const foreseen = this.#foresee(itemsOf(this.#operations, this.#model, place))
+    if ('impossible' in foreseen) return { valid: false, configurations: 0, stuck: foreseen.impossible }
+    const search = new OrderSearch(foreseen.items, this.#model)
     const valid = search.run(this.#configurationsMax)
-    return { valid, configurations: search.configurations, stuck: search.furthest, states: search.lastStates }
+    return { valid, configurations: search.configurations, stuck: search.furthest }
   }
 
   /** A history is linearizable only if each beginning is, so the shortest one that is not can be found by halving. */
-  shortest(whole: Result<S, I, O>): Counterexample<S, I, O> {
+  shortest(whole: Result<I, O>): Counterexample<S, I, O> {
     const answered = this.#operations
       .filter(operation => operation.outcome === 'ok')
       .toSorted((a, b) => a.ended - b.ended)
     let sound = -1
     let known = answered.length - 1
-    let result = whole
-    const probe = (at: number): void => {
-      if (at <= sound || at >= known) return
-      const beginning = this.upTo(answered[at]!.ended)
-      if (beginning.valid === false) {
-        known = at
-        result = beginning
-      } else sound = at
-    }
     // Most often it is where the search could go no further.
     const guess = answered.findIndex(operation => operation === whole.stuck?.operation)
-    probe(guess)
-    probe(guess - 1)
-    while (known - sound > 1) probe((sound + known) >> 1)
+    let next = guess
+    while (known - sound > 1) {
+      const at = next > sound && next < known ? next : (sound + known) >> 1
+      next = at === guess ? guess - 1 : -1
+      if (this.upTo(answered[at]!.ended).valid === false) known = at
+      else sound = at
+    }
     const stuck = answered[known]!
     const operations = this.#operations.filter(({ invoked }) => invoked < stuck.ended)
-    return { keys: this.#keys, operations, stuck, states: result.states }
+    return { keys: this.#keys, operations, stuck, states: this.#statesBefore(stuck) }
+  }
+
+  #statesBefore(stuck: Operation<I, O>): readonly S[] {
+    const items = itemsOf(this.#operations, this.#model, stuck.ended).filter(({ operation }) => operation !== stuck)
+    const foreseen = this.#foresee(items)
+    return 'impossible' in foreseen ? [] : new OrderSearch(foreseen.items, this.#model).states(statesConfigurationsMax)
+  }
+
+  #foresee(items: readonly Item<I, O>[]): Foreseen<I, O> {
+    const { traces } = this.#model
+    return traces === undefined ? { items } : foresee(items, traces, this.#keys)
   }
 }

@@ -36,7 +36,7 @@ interface Idle<S, I> {
 }
 
 /** So many possible states say enough. */
-const lastStatesMax = 8
+const statesMax = 8
 
 export class OrderSearch<S, I, O> {
   readonly #model: Model<S, I, O>
@@ -56,7 +56,8 @@ export class OrderSearch<S, I, O> {
   readonly #explored = new Explored()
   readonly #stack: Configuration<S>[] = []
   readonly #stateNumbers = new Map<string | number, number>()
-  readonly #lastStates = new Map<string | number, S>()
+  /** States in which everything is placed. */
+  readonly #ends = new Map<string | number, S>()
   #furthest: Item<I, O> | null = null
 
   constructor(items: readonly Item<I, O>[], model: Model<S, I, O>) {
@@ -82,18 +83,24 @@ export class OrderSearch<S, I, O> {
     return this.#furthest
   }
 
-  /** Some of the states in which nothing but the last certain operation was left to be placed. */
-  get lastStates(): readonly S[] {
-    return [...this.#lastStates.values()]
-  }
-
   /** Whether there is an order; null where that is not known after so many configurations. */
   run(configurationsMax: number): boolean | null {
+    const isWhole = this.#search(configurationsMax, 1)
+    return this.#ends.size > 0 || (isWhole ? false : null)
+  }
+
+  /** Some of the states to which the orders lead. */
+  states(configurationsMax: number): readonly S[] {
+    this.#search(configurationsMax, statesMax)
+    return [...this.#ends.values()]
+  }
+
+  /** False where there is more to be searched. */
+  #search(configurationsMax: number, statesMax: number): boolean {
     this.#enter(this.#model.init(), [], -1, null)
-    while (this.#unplaced.left > 0) {
+    while (this.#ends.size < statesMax && this.#explored.count < configurationsMax) {
       const configuration = this.#stack.at(-1)
-      if (configuration === undefined) return false
-      if (this.#explored.count >= configurationsMax) return null
+      if (configuration === undefined) return true
       const choice = configuration.choices[configuration.next++]
       if (choice === undefined) {
         this.#stack.pop()
@@ -101,7 +108,7 @@ export class OrderSearch<S, I, O> {
       } else if (choice >= 0) this.#place(configuration.state, choice)
       else this.#use(configuration.state, ~choice)
     }
-    return true
+    return false
   }
 
   #place(state: S, number: number): void {
@@ -117,12 +124,15 @@ export class OrderSearch<S, I, O> {
   #use(state: S, kind: number): void {
     const { input } = this.#kinds[kind]![this.#used[kind]!]!
     const next = this.#model.step(state, input, undefined)
-    if (next === undefined || this.#isSame(state, next)) return
+    if (next === undefined) return
+    const isIdle = !this.#isSame(state, next)
     const placed = this.#replaces(input) ? this.#takeUnnoticed(-1) : []
+    // What does not change the state may still have been needed, to replace what nobody has noticed.
+    if (!isIdle && placed.length === 0) return
     this.#used[kind]!++
     this.#needs?.used(kind)
     if (this.#isLost(state, next, input)) this.#turnBack(placed, kind)
-    else this.#enter(next, placed, kind, { before: state, input })
+    else this.#enter(next, placed, kind, isIdle ? { before: state, input } : null)
   }
 
   /** Goes on in `state`: places what only looks, and finds what can come next. Turns back where that is nothing new. */
@@ -145,8 +155,12 @@ export class OrderSearch<S, I, O> {
       firstEnd = item.ended
       stuck = number
     }
-    if (stuck < 0) return
-    this.#mark(state, this.#items[stuck]!)
+    if (stuck < 0) {
+      this.#ends.set(this.#model.keyOf(state), state)
+      this.#turnBack(placed, kind)
+      return
+    }
+    if (firstEnd > (this.#furthest?.ended ?? -1)) this.#furthest = this.#items[stuck]!
     const all = this.#choices(ready, stuck, firstEnd)
     const choices = idle === null || placed.length > placedBefore ? all : this.#choicesThatNeed(idle, state, all)
     // Every operation that is placed was called before the one at which the loop above has ended.
@@ -199,7 +213,7 @@ export class OrderSearch<S, I, O> {
   }
 
   #isLost(state: S, next: S, input: I): boolean {
-    return this.#needs !== null && !this.#isSame(state, next) && this.#needs.isLost(state, input)
+    return state !== next && this.#needs?.isLost(state, input) === true
   }
 
   #stepOf(state: S, number: number): S | undefined {
@@ -220,13 +234,6 @@ export class OrderSearch<S, I, O> {
       this.#stateNumbers.set(key, number)
     }
     return String.fromCharCode(number & 0xffff, number >> 16)
-  }
-
-  #mark(state: S, stuck: Item<I, O>): void {
-    if (stuck.ended > (this.#furthest?.ended ?? -1)) this.#furthest = stuck
-    if (this.#unplaced.left === 1 && this.#lastStates.size < lastStatesMax) {
-      this.#lastStates.set(this.#model.keyOf(state), state)
-    }
   }
 
   /** Takes what nobody has noticed and can come next, as what is placed after it replaces it. All but `number`. */

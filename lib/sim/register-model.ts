@@ -43,7 +43,7 @@ export const registerModel: Model<Value, RegisterInput, RegisterOutput> = {
       if (input.f === 'cas') return [nameOf(input.expected)]
       return input.f === 'get' && output !== undefined ? [nameOf(output)] : []
     },
-    hides: state => [nameOf(state)],
+    hides: (state, input) => (input.f === 'get' || leftBy(input) === state ? [] : [nameOf(state)]),
     initially: () => [nameOf(null)],
     replaces: ({ f }) => f === 'put' || f === 'delete'
   }

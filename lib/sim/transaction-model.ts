@@ -1,5 +1,5 @@
 // The key-value store with transactions: several reads and writes of several keys that happen at one point.
-import { leftBy, type RegisterInput, registerModel, type Value } from './register-model.ts'
+import { leftBy, type RegisterInput, registerModel, type Value, nameOf as valueName } from './register-model.ts'
 import type { Key, Model } from './sequential-model.ts'
 
 /** One thing that a transaction does; it sees what the things before it did. `value` of a get: what it found. */
@@ -61,17 +61,17 @@ export const transactionModel: Model<Store, StoreInput, StoreOutput> = {
     initially: keys => keys.map(key => nameOf(key, null))
   },
   // Single keys are judged faster as what they are: the state is another, and nobody looks into it here.
-  simplerFor: inputs =>
-    inputs.some(({ f }) => f === 'txn') ? null : (registerModel as unknown as Model<Store, StoreInput, StoreOutput>)
+  simplerFor: inputs => (inputs.some(({ f }) => f === 'txn') ? null : registerModel)
 }
 
 function isSteps(output: StoreOutput | undefined): output is readonly TransactionStep[] {
   return Array.isArray(output)
 }
 
-/** Different for different pairs. */
+/** Different for different pairs: the length tells where the key ends. */
 function nameOf(key: Key, value: Value): string {
-  return JSON.stringify([key, value])
+  const keyText = valueName(key)
+  return `${keyText.length} ${keyText}${valueName(value)}`
 }
 
 function namesOf(writes: Writes): string[] {
@@ -108,11 +108,17 @@ const keysOfStores = new WeakMap<Writes, string>()
 
 /** Made once for each state: it is asked for many times. */
 function keyOfStore(store: Writes): string {
-  let key = keysOfStores.get(store)
-  if (key === undefined) {
-    key = namesOf(store).sort().join()
-    keysOfStores.set(store, key)
-  }
+  const known = keysOfStores.get(store)
+  if (known !== undefined) return known
+  const names = namesOf(store)
+  const key =
+    names.length < 2
+      ? names.join()
+      : names
+          .sort()
+          .map(name => `${name.length} ${name}`)
+          .join('')
+  keysOfStores.set(store, key)
   return key
 }
 
