@@ -155,13 +155,15 @@ export class Checks implements Watcher {
     if (status.term < seen.term)
       throw new Violation('IS6', `${node.id}: its term fell from ${seen.term} to ${status.term}`)
     seen.term = status.term
+    // A leader may learn in one turn that a record is committed, and that another leads by now.
+    const led = status.role === 'leader' ? status.term : seen.ledTerm
     if (status.role === 'leader') this.#judgeLeader(seen, status.term)
     else seen.ledTerm = 0
     if (status.role === 'candidate' && status.last.term >= status.term)
       throw new Violation('IS10', `${node.id} stands in term ${status.term}, and its log holds a record of it`)
     if (status.commit < seen.commit) throw new Violation('IS6', `${node.id}: its commit index fell to ${status.commit}`)
     if (status.commit > status.last.index) throw new Violation('IA2', `${node.id}: it commits beyond its log`)
-    if (status.commit > seen.commit) this.#judgeCommit(seen, status.commit)
+    if (status.commit > seen.commit) this.#judgeCommit(seen, status.commit, led)
     if (applied < seen.applied) throw new Violation('IA1', `${node.id}: its applied index fell to ${applied}`)
     if (applied > Math.max(status.commit, seen.applied) && seen.applied > 0)
       throw new Violation('IA2', `${node.id} has applied ${applied}, and ${status.commit} is committed`)
@@ -202,21 +204,23 @@ export class Checks implements Watcher {
       const known = seen.matches.get(peer)
       if ((known?.match ?? 0) === match) continue
       const other = this.#byKey.get(peer)
-      const lives = other?.lives ?? 0
-      if (known !== undefined && match < known.match && lives === known.lives)
-        throw new Violation(
-          'IS7',
-          `${seen.node.id}: the match of ${peer} fell from ${known.match} to ${match} within a life of it`
-        )
-      if (match > 0 && (other?.acknowledged.get(term) ?? 0) < match)
+      const life = match === 0 ? 0 : (other?.lifeThatAcknowledged(term, match) ?? null)
+      if (life === null)
         throw new Violation(
           'IS7',
           `${seen.node.id} counts ${peer} with ${match}, which it has not acknowledged in term ${term}`
         )
-      if (known === undefined) seen.matches.set(peer, { match, lives })
+      if (known === undefined) seen.matches.set(peer, { match, life })
       else {
+        // What a life has said may arrive when the next one has begun, but each life takes back only once what was before.
+        const fell = match < known.match
+        if (fell && known.life >= (other?.lives ?? 0))
+          throw new Violation(
+            'IS7',
+            `${seen.node.id}: the match of ${peer} fell from ${known.match} to ${match} within a life of it`
+          )
         known.match = match
-        known.lives = lives
+        known.life = Math.max(known.life + (fell ? 1 : 0), life)
       }
     }
   }
@@ -278,7 +282,7 @@ export class Checks implements Watcher {
     if (theirs !== null && theirs.chain !== held.chain)
       throw new Violation('IS8', `${id} acknowledges ${match}, where its leader has another record`)
     seen.promise({ term: held.term, index: match })
-    if (match > (seen.acknowledged.get(term) ?? 0)) seen.acknowledged.set(term, match)
+    seen.acknowledge(term, match)
   }
 
   /** Repair goes back a step for each term in which two logs differ, and not one for each record. */
@@ -298,27 +302,23 @@ export class Checks implements Watcher {
   }
 
   /** State machine safety and the commit rule: the same records everywhere, and on the disks of a majority. */
-  #judgeCommit(seen: Seen, commit: Index): void {
+  #judgeCommit(seen: Seen, commit: Index, led: Term): void {
     const { node, log } = seen
-    const { status } = node.node!.raft
     for (const block of log.within(seen.commit, commit)) this.#judgeBlock(node, block, 'IS9')
     seen.commit = commit
     if (commit <= this.commit) return
     const end = seen.endAt(commit)
-    if (status.role !== 'leader')
-      throw new Violation('IS6', `${node.id} follows, and commits ${commit} before any leader`)
-    if (end === null || end.term !== status.term)
-      throw new Violation(
-        'IS4',
-        `${node.id} commits ${commit} of term ${end?.term ?? '?'} by counting in term ${status.term}`
-      )
+    if (led === 0) throw new Violation('IS6', `${node.id} follows, and commits ${commit} before any leader`)
+    if (end === null || end.term !== led) {
+      throw new Violation('IS4', `${node.id} commits ${commit} of term ${end?.term ?? '?'} by counting in term ${led}`)
+    }
     this.#judgeDurability(node, end, 'IS4', 'called committed')
     for (const { last, term, chain } of log.within(this.commit, commit)) {
       const id = { index: last, term, chain }
       this.#committed.push(id)
       this.#committedAt.set(last, id)
     }
-    this.#commits.set(status.term, commit)
+    this.#commits.set(led, commit)
   }
 
   #judgeBlock(node: SimNode, block: BlockEnd, invariant: string): void {
