@@ -59,10 +59,14 @@ export class DeepNode extends SimNode {
       say: line => found(this, line),
       halt: new AbortController().signal
     })
-    opening.then(
-      opened => this.#opened(life, opened, witness!),
-      (error: Error) => this.#refused(life, error)
-    )
+    const { broken } = this.#parts
+    opening
+      .then(
+        opened => this.#opened(life, opened, witness!),
+        (error: Error) => this.#refused(life, error)
+      )
+      // What a life begins with may break an invariant.
+      .catch(broken)
   }
 
   /** From its first message on it must be known who it is. */
