@@ -5,9 +5,18 @@ import { liveness } from './liveness.ts'
 import { memory } from './memory.ts'
 import type { Mutant } from './mutant.ts'
 import { replication } from './replication.ts'
+import { review } from './review.ts'
 import { state } from './state.ts'
 
-export const planted: readonly Mutant[] = [...elections, ...replication, ...memory, ...state, ...clients, ...liveness]
+export const planted: readonly Mutant[] = [
+  ...elections,
+  ...replication,
+  ...memory,
+  ...state,
+  ...clients,
+  ...liveness,
+  ...review
+]
 
 /** The codes that the simulator judges, each with at least one mutant. */
 export const judged: readonly string[] =
