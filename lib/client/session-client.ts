@@ -162,8 +162,9 @@ export abstract class SessionClient implements AsyncDisposable {
     this.#turnAsked = false
     if (this.#closed) return
     const now = this.context.env.now()
+    this.#writes.turn(this.#links.active, now)
+    // Writes give a path up whose node tells a cluster time that is too old: what follows is for the next one.
     const path = this.#links.active
-    this.#writes.turn(path, now)
     this.#reads.turn(path, now)
     this.ranges.turn(path, now)
     if (path !== null) this.resolves.turn(path, now)
