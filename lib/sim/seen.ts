@@ -35,10 +35,10 @@ export class Seen {
   ledTerm: Term = 0
   /** The highest record that it ever acknowledged to a leader. */
   promised: LogId = logOrigin
-  /** As a leader: what each peer has been counted with, and in which of that peer's lives. */
-  readonly matches = new Map<MemberKey, { match: Index; lives: number }>()
-  /** What it has acknowledged in each term, at the most. */
-  readonly acknowledged = new Map<Term, Index>()
+  /** As a leader: what each peer has been counted with, and by the word of which of that peer's lives, at the earliest. */
+  readonly matches = new Map<MemberKey, { match: Index; life: number }>()
+  /** What it has acknowledged in each term: how far each life came, of those that came further than all before them. */
+  readonly #acknowledged = new Map<Term, { match: Index; readonly life: number }[]>()
   /** How often its log had been cut when it was followed last. */
   cuts = 0
   /** Position of the next record that its machine is to execute, in the order of all that were ever executed. */
@@ -57,6 +57,20 @@ export class Seen {
 
   promise(id: LogId): void {
     if (compareLogIds(id, this.promised) > 0) this.promised = { term: id.term, index: id.index }
+  }
+
+  acknowledge(term: Term, match: Index): void {
+    let lives = this.#acknowledged.get(term)
+    if (lives === undefined) this.#acknowledged.set(term, (lives = []))
+    const last = lives.at(-1)
+    if (last !== undefined && last.match >= match) return
+    if (last?.life === this.lives) last.match = match
+    else lives.push({ match, life: this.lives })
+  }
+
+  /** The first of its lives that has acknowledged so much in this term; null where none has. */
+  lifeThatAcknowledged(term: Term, match: Index): number | null {
+    return this.#acknowledged.get(term)?.find(known => known.match >= match)?.life ?? null
   }
 
   /** Its disk has held this record, and said so, before it was damaged or lost. */
