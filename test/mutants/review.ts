@@ -72,5 +72,160 @@ let hardFound: HardState = { term: 0, vote: null }`
       without('lib/log/memory.ts', 'if (crc32(slot.subarray(at.format, length)) !== readU32(slot, at.crc)) return null')
     ],
     by: { scenario: 'a-node-without-its-memory-never-votes-again' }
+  },
+  {
+    name: 'cuts-below-its-mark',
+    invariant: 'IL1',
+    also: [],
+    patches: [
+      {
+        file: 'lib/log/level-log.ts',
+        find: 'const lowers = low !== null && this.#trusted && low.index < this.#memory.memory.mark.index',
+        replace: 'const lowers = false'
+      }
+    ],
+    by: { scenario: 'a-cut-that-is-right-is-no-alarm' }
+  },
+  {
+    name: 'gives-no-vote-while-it-is-untrusted',
+    invariant: 'IL1',
+    also: [],
+    patches: [
+      {
+        file: 'lib/raft/voting.ts',
+        find: "if (compareLogIds(request.last, state.log.last) < 0) return 'log'",
+        replace: "if (!state.trusted || compareLogIds(request.last, state.log.last) < 0) return 'log'"
+      }
+    ],
+    by: { scenario: 'untrusted-nodes-elect-one-that-is-whole' }
+  },
+  {
+    name: 'acknowledges-nothing-while-it-is-untrusted',
+    invariant: 'IL1',
+    also: ['IL3'],
+    patches: [
+      {
+        file: 'lib/raft/follower.ts',
+        find: 'if (state.owesReply && state.hardDurable) {',
+        replace: 'if (state.owesReply && state.hardDurable && state.trusted) {'
+      }
+    ],
+    by: { scenario: 'untrusted-nodes-elect-one-that-is-whole' }
+  },
+  {
+    name: 'votes-by-what-is-left-of-its-log',
+    invariant: 'IS5',
+    also: [],
+    patches: [
+      without('lib/raft/voting.ts', "if (!state.trusted && compareLogIds(request.last, state.mark) < 0) return 'log'")
+    ],
+    by: { scenario: 'an-untrusted-node-votes-by-its-mark' }
+  },
+  {
+    name: 'is-trusted-as-soon-as-it-is-told-how-far-the-log-goes',
+    invariant: 'IS5',
+    also: ['IP3'],
+    patches: [
+      {
+        file: 'lib/raft/core.ts',
+        find: 'return durableMatch(state) >= state.trustIndex',
+        replace: 'return durableMatch(state) >= 0'
+      }
+    ],
+    by: { scenario: 'trust-returns-with-the-whole-log' }
+  },
+  {
+    name: 'names-members-by-their-id-alone',
+    invariant: 'IS6',
+    also: ['IS5', 'IP2', 'IS1'],
+    patches: [
+      {
+        file: 'lib/server/life.ts',
+        find: 'return toHex(Uint8Array.from({ length: 8 }, () => env.random(256)))',
+        replace: 'return toHex(Uint8Array.from({ length: 8 }, () => env.random(1)))'
+      }
+    ],
+    by: { scenario: 'a-wiped-node-is-not-let-in-under-its-old-name' }
+  },
+  {
+    name: 'counts-votes-by-name',
+    invariant: 'IS1',
+    also: [],
+    patches: [
+      {
+        file: 'lib/raft/quorum.ts',
+        find: "if (hasQuorum(membership, key => granted.has(key))) return 'won'",
+        replace: `const names = new Set([...granted].map(key => key.split('.')[0]))
+  if (hasQuorum(membership, key => names.has(key.split('.')[0]))) return 'won'`
+      }
+    ],
+    by: { scenario: 'a-replaced-member-is-not-counted-for-its-former-disk' }
+  },
+  {
+    name: 'counts-acknowledgements-by-name',
+    invariant: 'IS4',
+    also: [],
+    patches: [
+      {
+        file: 'lib/raft/leader.ts',
+        find: 'key === state.self ? log.durable : (lead.progress.get(key)?.match ?? 0)',
+        replace: `key === state.self
+      ? log.durable
+      : Math.max(0, ...[...lead.progress].map(([k, { match }]) => (k.split('.')[0] === key.split('.')[0] ? match : 0)))`
+      }
+    ],
+    by: { scenario: 'a-replaced-member-is-not-counted-for-its-former-disk' }
+  },
+  {
+    name: 'votes-only-for-whom-it-knows',
+    invariant: 'IL1',
+    also: [],
+    patches: [
+      {
+        file: 'lib/raft/voting.ts',
+        find: '  const { from, term } = envelope\n',
+        replace: `  const { from, term } = envelope
+  const { voters, outgoing } = state.memberships.current
+  if (!voters.includes(from) && outgoing?.includes(from) !== true) return
+`
+      }
+    ],
+    by: { scenario: 'a-candidate-that-a-voter-has-never-heard-of-may-win' }
+  },
+  {
+    name: 'counts-the-votes-of-strangers',
+    invariant: 'IS1',
+    also: [],
+    patches: [
+      {
+        file: 'lib/raft/quorum.ts',
+        find: "if (hasQuorum(membership, key => granted.has(key))) return 'won'",
+        replace: "if (2 * granted.size > membership.voters.length) return 'won'"
+      }
+    ],
+    by: { scenario: 'strangers-are-not-counted' }
+  },
+  {
+    name: 'counts-the-acknowledgements-of-strangers',
+    invariant: 'IS4',
+    also: [],
+    patches: [
+      {
+        file: 'lib/raft/leader.ts',
+        find: '  const progress = lead?.progress.get(from)\n',
+        replace: `  if (lead?.progress.has(from) === false) lead.progress.set(from, new Progress(state.log.last.index + 1, state.now))
+  const progress = lead?.progress.get(from)
+`
+      },
+      {
+        file: 'lib/raft/leader.ts',
+        find: `  const index = quorumValue(state.memberships.current, key =>
+    key === state.self ? log.durable : (lead.progress.get(key)?.match ?? 0)
+  )`,
+        replace: `  const matches = [log.durable, ...[...lead.progress.values()].map(({ match }) => match)].toSorted((a, b) => b - a)
+  const index = matches[state.memberships.current.voters.length >> 1]!`
+      }
+    ],
+    by: { scenario: 'strangers-are-not-counted' }
   }
 ]
