@@ -227,5 +227,94 @@ let hardFound: HardState = { term: 0, vote: null }`
       }
     ],
     by: { scenario: 'strangers-are-not-counted' }
+  },
+  {
+    name: 'takes-its-own-close-for-a-death',
+    invariant: 'IL2',
+    also: [],
+    patches: [
+      {
+        file: 'lib/transport/peer-link.ts',
+        find: '    this.#end(false, reason)',
+        replace: '    this.#end(true, reason)'
+      }
+    ],
+    by: { scenario: 'a-link-closed-by-this-side-is-no-hint' }
+  },
+  {
+    name: 'stands-whenever-a-link-breaks',
+    invariant: 'IL2',
+    also: [],
+    patches: [
+      {
+        file: 'lib/raft/follower.ts',
+        find: 'if (!canStand(state) || now - state.hintedAt < config.electionTimeoutMsMin) return',
+        replace: 'if (!canStand(state)) return'
+      }
+    ],
+    by: { scenario: 'a-broken-link-hurries-one-campaign-per-timeout' }
+  },
+  {
+    name: 'forgets-what-it-has-promised-when-a-link-breaks',
+    invariant: 'IK1',
+    also: [],
+    patches: [
+      {
+        file: 'lib/raft/follower.ts',
+        find: '  if (now < state.promisedUntil) return\n',
+        replace: '  state.promisedUntil = Number.NEGATIVE_INFINITY\n'
+      }
+    ],
+    by: { scenario: 'a-lease-outlasts-a-broken-link' }
+  },
+  {
+    name: 'starts-without-a-promise',
+    invariant: 'IK1',
+    also: [],
+    patches: [
+      {
+        file: 'lib/raft/state.ts',
+        find: 'this.promisedUntil = config.leaseReads ? now + config.leaseMs : Number.NEGATIVE_INFINITY',
+        replace: 'this.promisedUntil = Number.NEGATIVE_INFINITY'
+      }
+    ],
+    by: { scenario: 'a-voter-that-was-restarted-keeps-its-promise' }
+  },
+  {
+    name: 'waits-for-a-whole-timeout-after-a-split-vote',
+    invariant: 'IL1',
+    also: [],
+    patches: [
+      without(
+        'lib/raft/candidate.ts',
+        'state.electionAt = Math.min(state.electionAt, state.now + min + state.random.below(max - min + 1))'
+      )
+    ],
+    by: { scenario: 'two-who-see-the-crash-at-once-soon-agree' }
+  },
+  {
+    name: 'tries-again-at-once-after-a-split-vote',
+    invariant: 'IL1',
+    also: [],
+    patches: [
+      {
+        file: 'lib/raft/candidate.ts',
+        find: 'state.electionAt = Math.min(state.electionAt, state.now + min + state.random.below(max - min + 1))',
+        replace: 'state.electionAt = Math.min(state.electionAt, state.now + Math.min(min, max))'
+      }
+    ],
+    by: { scenario: 'two-who-see-the-crash-at-once-soon-agree' }
+  },
+  {
+    name: 'waits-though-nobody-else-can-win',
+    invariant: 'IL1',
+    also: [],
+    patches: [
+      without(
+        'lib/raft/voting.ts',
+        "if (reason === 'log' && state.campaign === null && state.lead === null && canStand(state)) startCampaign(state)"
+      )
+    ],
+    by: { scenario: 'the-better-log-does-not-wait' }
   }
 ]
