@@ -33,6 +33,7 @@ export class ShallowNode extends SimNode {
   readonly #vault: MemoryVault
   readonly #drive: Drive
   #memoryLog: MemoryLog | null = null
+  #replicated: ReplicatedMachine | null = null
 
   constructor(parts: ShallowParts) {
     super(parts)
@@ -60,6 +61,7 @@ export class ShallowNode extends SimNode {
     const hooks = { effect, now: () => this.#parts.world.now }
     const log = new WatchedLog(this.image, env, this.#drive, stateOf, hooks)
     this.#memoryLog = log
+    this.#replicated = replicated
     log.open((error, opened) => {
       if (error !== null) return this.failed(life, error)
       for (const finding of opened.findings) found(this, finding)
@@ -94,14 +96,19 @@ export class ShallowNode extends SimNode {
   protected closeLife(closed: () => void): void {
     this.#parts.network.down(this.key)
     const log = this.#memoryLog
+    const replicated = this.#replicated
     this.#memoryLog = null
-    if (log === null) closed()
-    else log.close(closed)
+    this.#replicated = null
+    // The state's database too, or the next life would find it in use.
+    const closeLog = (): void => (log === null ? closed() : log.close(closed))
+    if (replicated === null) closeLog()
+    else replicated.close(closeLog)
   }
 
   protected die(death: Death): void {
     const lost = this.#memoryLog?.crash(below => this.random.below(below)) ?? 0
     this.#memoryLog = null
+    this.#replicated = null
     if (lost > 0) this.disk.fired[death === 'torn' ? 'torn' : 'lost-writes'] += death === 'killed' ? 0 : lost
     if (death === 'killed') this.#parts.network.down(this.key)
     else this.#parts.network.vanish(this.key)
