@@ -184,7 +184,7 @@ export const clients: readonly Mutant[] = [
   {
     name: 'hands-an-answer-to-its-neighbour',
     invariant: 'IO1',
-    also: ['IK1', 'IL5'],
+    also: ['IK1', 'IL5', 'IA3'],
     patches: [
       {
         file: 'lib/server/client-port.ts',

@@ -134,15 +134,6 @@ export const elections: readonly Mutant[] = [
     by: { depth: 'shallow', faults: restless, nodes: 5 }
   },
   {
-    name: 'votes-by-what-damage-has-left',
-    invariant: 'IS5',
-    also: [],
-    patches: [
-      without('lib/raft/voting.ts', "if (!state.trusted && compareLogIds(request.last, state.mark) < 0) return 'log'")
-    ],
-    by: { depth: 'shallow', faults: ['bit-rot', 'isolate-leader', 'partition'] }
-  },
-  {
     name: 'stands-with-a-damaged-log',
     invariant: 'IS5',
     also: [],

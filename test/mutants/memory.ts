@@ -17,19 +17,6 @@ export const memory: readonly Mutant[] = [
     by: { depth: 'shallow', faults: ['bit-rot', 'isolate-leader', 'partition'] }
   },
   {
-    name: 'believes-a-mark-by-its-index-alone',
-    invariant: 'IP3',
-    also: ['IS5', 'ID1'],
-    patches: [
-      {
-        file: 'lib/log/trust.ts',
-        find: 'if (held === null || held.term !== mark.term || held.chain !== mark.chain) {',
-        replace: 'if (held === null) {'
-      }
-    ],
-    by: { scenario: '1.2' }
-  },
-  {
     name: 'believes-the-older-slot',
     invariant: 'IP3',
     also: ['IP2', 'IS6'],
@@ -45,7 +32,7 @@ export const memory: readonly Mutant[] = [
   {
     name: 'takes-amnesia-for-a-first-start',
     invariant: 'IP3',
-    also: ['IP2', 'IS6'],
+    also: ['IP2', 'IS6', 'IS1', 'IX2'],
     patches: [
       {
         file: 'lib/log/memory-keeper.ts',
@@ -53,28 +40,19 @@ export const memory: readonly Mutant[] = [
         replace: 'if (pair[0] === pair[1] && pair[0] !== null) {'
       }
     ],
-    by: { depth: 'deep', faults: ['bit-rot', 'torn', 'crash'] }
+    by: { scenario: 'a-node-without-its-memory-never-votes-again' }
   },
   {
     name: 'writes-every-save-into-the-same-slot',
     invariant: 'IP3',
-    also: ['IP2', 'IS6'],
+    also: ['IP2', 'IS6', 'IL3', 'IL1'],
     patches: [without('lib/log/memory-keeper.ts', 'if (sync) this.#target = this.#target === 0 ? 1 : 0')],
     by: { depth: 'deep', faults: ['torn', 'lost-writes'] }
   },
   {
-    name: 'believes-a-torn-slot',
-    invariant: 'IP3',
-    also: ['IP2', 'IS6'],
-    patches: [
-      without('lib/log/memory.ts', 'if (crc32(slot.subarray(at.format, length)) !== readU32(slot, at.crc)) return null')
-    ],
-    by: { depth: 'deep', faults: ['torn', 'bit-rot'] }
-  },
-  {
     name: 'takes-a-failed-write-of-a-slot-for-done',
     invariant: 'IP1',
-    also: ['IP3', 'IP2'],
+    also: ['IP3', 'IP2', 'IX2'],
     patches: [without('lib/log/memory-keeper.ts', 'if (error) return this.#fail(error, saves)')],
     by: { depth: 'deep', faults: ['io-error', 'full-disk', 'isolate-leader'] }
   },
@@ -107,7 +85,7 @@ export const memory: readonly Mutant[] = [
   {
     name: 'leaves-what-was-cut-on-the-disk',
     invariant: 'IP3',
-    also: ['ID1', 'IS8', 'IS3', 'IS5'],
+    also: ['ID1', 'IS8', 'IS3', 'IS5', 'IL1'],
     patches: [
       {
         file: 'lib/log/level-log.ts',

@@ -1,4 +1,5 @@
 // What a planted mutant is: a small change of what production code does, as text, and how it is to be found.
+import type { FaultClass, FaultEvent } from '../../lib/sim/faults.ts'
 
 /** `find` stands exactly once in the file. */
 export interface Patch {
@@ -10,10 +11,12 @@ export interface Patch {
 /** Under which faults seeds are run until one of them is caught breaking an invariant. */
 export interface Storm {
   readonly depth: 'shallow' | 'deep'
-  readonly faults: readonly string[]
+  readonly faults: readonly FaultClass[]
   readonly nodes?: number
   readonly clients?: number
   readonly durationMs?: number
+  /** Instead of what chance would deal of `faults`: where several have to fall together. */
+  readonly schedule?: readonly FaultEvent[]
 }
 
 /** A directed test of its own finds what chance would take too long for: a module of `test/sim/review`. */
@@ -42,7 +45,27 @@ export function patched(text: string, { file, find, replace }: Patch): string {
   return text.slice(0, at) + replace + text.slice(at + find.length)
 }
 
+/**
+ * Is this how the mutant was to show itself? An error of the patch itself, like a name that is not defined, is no finding
+ * even where the simulator counts it as a crash.
+ */
+export function shows(
+  { invariant, also }: Mutant,
+  { code, text }: { readonly code: string; readonly text: string }
+): boolean {
+  if (/\b(?:Type|Syntax|Reference|Range)Error\b/.test(text)) return false
+  if (code === invariant || also.includes(code)) return true
+  return also.some(other => other.startsWith(`${code}: `) && text.includes(other.slice(code.length + 2)))
+}
+
 /** Takes away a statement: an assertion above all, so that the simulator has to see for itself what the assertion would. */
 export function without(file: string, find: string): Patch {
   return { file, find, replace: '' }
+}
+
+/** The same faults over and over, so that in one of the rounds the right node leads: each from `at` of its round on. */
+export function inRounds(everyMs: number, rounds: number, events: readonly FaultEvent[]): readonly FaultEvent[] {
+  return Array.from({ length: rounds }, (_, round) =>
+    events.map(event => ({ ...event, at: event.at + (round + 1) * everyMs }))
+  ).flat()
 }

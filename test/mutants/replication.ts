@@ -1,5 +1,5 @@
 // Mutants of replication and commitment: what is compared, cut, acknowledged, counted and called committed.
-import { type Mutant, without } from './mutant.ts'
+import { inRounds, type Mutant, without } from './mutant.ts'
 
 const restless = ['partition', 'isolate-leader', 'crash', 'delay', 'drop'] as const
 const disorder = ['reorder', 'delay', 'duplicate', 'drop', 'partition', 'crash'] as const
@@ -87,7 +87,7 @@ export const replication: readonly Mutant[] = [
   {
     name: 'believes-what-an-earlier-start-has-acknowledged',
     invariant: 'IS7',
-    also: ['IS4', 'IS5', 'ID1'],
+    also: ['IS4', 'IS5', 'ID1', 'IL3'],
     patches: [without('lib/raft/progress.ts', 'this.match = 0')],
     by: { depth: 'shallow', faults: ['bit-rot', 'isolate-leader', 'drop'] }
   },
@@ -161,13 +161,15 @@ export const replication: readonly Mutant[] = [
   {
     name: 'keeps-what-conflicts',
     invariant: 'IS8',
-    also: ['IS7', 'IS4'],
+    also: ['IS7', 'IS4', 'IS3'],
     patches: [
       {
         file: 'lib/raft/follower.ts',
         find: 'if (log.trail.termAt(block.first) === block.term) {',
         replace: 'if (log.trail.termAt(block.first) === block.term || lastOf(block) <= log.last.index) {'
-      }
+      },
+      { file: 'lib/log/memory-log.ts', find: chainCompared, replace: 'block.first !== tail.index + 1' },
+      { file: 'lib/log/level-log.ts', find: chainCompared, replace: 'block.first !== tail.index + 1' }
     ],
     by: { depth: 'shallow', faults: restless }
   },
@@ -192,7 +194,16 @@ export const replication: readonly Mutant[] = [
     patches: [
       without('lib/raft/log-state.ts', 'for (const write of this.#writes) write.index = Math.min(write.index, index)')
     ],
-    by: { depth: 'shallow', faults: [...restless, 'slow-disk', 'hung-disk'] }
+    by: {
+      depth: 'shallow',
+      faults: [],
+      // What a leader has given to a disk that hangs is cut by its successor before the disk goes on.
+      schedule: inRounds(5_000, 4, [
+        { at: 0, kind: 'isolate-leader', node: 'leader', ms: 1_700, amount: 0.2 },
+        { at: 3, kind: 'hung-disk', node: 'leader', ms: 2_600, amount: 1 }
+      ]),
+      durationMs: 25_000
+    }
   },
   {
     name: 'commits-what-it-has-not-compared',
@@ -260,7 +271,7 @@ export const replication: readonly Mutant[] = [
   {
     name: 'goes-on-after-an-error-of-the-disk',
     invariant: 'ID1',
-    also: ['IP1', 'IS8', 'IS4'],
+    also: ['IP1', 'IS8', 'IS4', 'IX2'],
     patches: [
       {
         file: 'lib/node/node.ts',

@@ -79,14 +79,14 @@ export const state: readonly Mutant[] = [
     by: { depth: 'shallow', faults: restless }
   },
   {
-    name: 'leaves-the-sessions-out-of-the-state',
+    name: 'takes-no-session-up-after-a-restart',
     invariant: 'IA3',
     also: ['IO1', 'IK1'],
     patches: [
       {
         file: 'lib/machine/replicated-machine.ts',
-        find: 'sessions: this.#table.sessions()',
-        replace: 'sessions: []'
+        find: 'this.#table.restore(sidecar.sessions, sidecar.horizon)',
+        replace: 'this.#table.restore([], sidecar.horizon)'
       }
     ],
     by: { depth: 'shallow', faults: ['crash', 'drop', 'delay'] }
@@ -179,6 +179,6 @@ export const state: readonly Mutant[] = [
         replace: '    return cancelled'
       }
     ],
-    by: { scenario: '1.11' }
+    by: { depth: 'deep', faults: [...restless, 'stall', 'bandwidth'] }
   }
 ]
