@@ -6,8 +6,8 @@ import type { Death, SimNode } from './sim-node.ts'
 /** Told of each fault that strikes, and until when, in virtual milliseconds. */
 export interface FaultListener {
   struck(event: FaultEvent, nodes: readonly SimNode[], until: number): void
-  /** All that lasted is lifted. */
-  lifted(nodes: readonly SimNode[]): void
+  /** All that lasted is lifted, but for who is held up until its time. */
+  lifted(): void
 }
 
 /** A damaged node is given this long to be trusted again before another disk may be damaged, milliseconds. */
@@ -45,7 +45,7 @@ export class Nemesis {
     for (const node of this.#cluster.nodes) node.dieAfter(0, () => {})
     this.#cluster.wires.heal()
     this.#cluster.healDisks()
-    this.#listener?.lifted(this.#cluster.nodes)
+    this.#listener?.lifted()
   }
 
   #strike(event: FaultEvent): void {
