@@ -101,6 +101,7 @@ class Run {
     this.#workload.start()
     await cluster.play(this.#options.durationMs)
     const core = this.#heal()
+    await this.#wakeUp(core)
     await this.#elect(core)
     this.#workload.stop()
     await this.#settle()
@@ -159,13 +160,17 @@ class Run {
       }
     }
     for (const node of core) {
-      if (node.life !== null) {
-        node.life.stalledUntil = 0
-        node.life.costMs = 0
-      }
+      if (node.life !== null) node.life.costMs = 0
       node.start()
     }
     return core
+  }
+
+  /** Whoever is still held up goes on: until then what waits for it waits. */
+  async #wakeUp(core: readonly SimNode[]): Promise<void> {
+    const { world } = this.cluster
+    const until = Math.max(world.now, ...core.map(({ life }) => life?.stalledUntil ?? 0))
+    await this.cluster.play(until - world.now)
   }
 
   /** From the moment at which a majority is whole, somebody leads and commits before long. */
@@ -174,7 +179,10 @@ class Run {
     const before = cluster.checks.commit
     const met = await cluster.play(electionMsMax, () => {
       const { leader } = cluster
-      return leader !== null && core.includes(leader) && cluster.checks.commit > before
+      if (leader === null || !core.includes(leader)) return false
+      if (cluster.checks.commit > before) return true
+      const { commit, last, term } = leader.node!.raft.status
+      return this.#workload.mayRest === true && commit === last.index && last.term === term
     })
     hold(
       met,

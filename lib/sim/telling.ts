@@ -63,11 +63,8 @@ export class Telling implements Spectator, FaultListener {
     for (const id of whom) this.#sink.life(this.#now, id, kind === 'pause' ? 'paused' : 'stalled', until)
   }
 
-  /** All that lasted is lifted: whoever was held up goes on. */
-  lifted(nodes: readonly SimNode[]): void {
+  lifted(): void {
     for (const fault of this.#open) if ((fault.until ?? 0) > this.#now) this.#sink.faultEnded(this.#now, fault)
-    for (const { id, life } of nodes)
-      if ((life?.stalledUntil ?? 0) > this.#now) this.#sink.life(this.#now, id, 'resumed')
   }
 
   found(node: SimNode, line: string): void {

@@ -25,6 +25,8 @@ export interface Workload {
   readonly operations: number
   /** Calls that have not. */
   readonly pending: number
+  /** Nobody may write for long, so that whoever leads has nothing to commit. Left out: somebody always writes. */
+  readonly mayRest?: boolean
   start(): void
   /** No further call is made. */
   stop(): void
