@@ -12,6 +12,7 @@ import { readEndpoints } from './client-options.ts'
 import { CommandFault, exitCode } from './faults.ts'
 import { freePorts, LocalCluster } from './local-cluster.ts'
 import { printJson, printTable } from './print.ts'
+import { createProgress } from './progress.ts'
 
 interface BenchOptions {
   readonly endpoints?: string
@@ -94,33 +95,4 @@ function refuseErrors(runs: readonly BenchRun[]): void {
   const errors = runs.reduce((sum, run) => sum + run.errors, 0)
   if (errors > 0)
     throw new CommandFault(exitCode.failed, `${errors} operations failed, so the figures are not to be trusted`)
-}
-
-interface Progress {
-  readonly show: (done: number, total: number, what: string) => void
-  readonly stop: () => void
-}
-
-/** A bar on a terminal, a line for each run elsewhere; both on stderr. */
-async function createProgress(): Promise<Progress> {
-  if (!process.stderr.isTTY) {
-    return { show: (done, total, what) => process.stderr.write(`${done}/${total} ${what}\n`), stop: () => {} }
-  }
-  const { SingleBar, Presets } = await import('cli-progress')
-  const bar = new SingleBar(
-    { format: '{bar} {value}/{total} {what}', stream: process.stderr, hideCursor: true },
-    Presets.shades_classic
-  )
-  let started = false
-  return {
-    show: (done, total, what) => {
-      if (started) bar.update(done, { what })
-      else bar.start(total, done, { what })
-      started = true
-    },
-    stop: () => {
-      if (started) bar.stop()
-      started = false
-    }
-  }
 }
