@@ -1,7 +1,10 @@
 // The stage of a directed scenario: a simulated cluster, and the few things that all scenarios do, waited for in virtual time.
+import { writeU64 } from '../../lib/base/bytes.ts'
+import { fateOf, verdictOf } from '../../lib/machine/answer.ts'
 import type { WriteResult } from '../../lib/node/result.ts'
 import type { Envelope } from '../../lib/raft/message.ts'
 import { type Block, type Index, lastOf } from '../../lib/raft/types.ts'
+import { commandAt, commandHeadBytes, recordKind, writeCommandHead } from '../../lib/record/record.ts'
 import { SimCluster, type SimOptions, type Spectator } from '../../lib/sim/cluster.ts'
 import { memoryMachines } from '../../lib/sim/machines.ts'
 import { ShallowNode } from '../../lib/sim/shallow-node.ts'
@@ -196,3 +199,23 @@ function commandsIn(bytes: Uint8Array): string[] {
 }
 
 const nothing = new Uint8Array(0)
+
+/** A record that asks what became of this serial, and takes the command back where it has not come; of a session of drafts. */
+export function resolveOf(session: number, serial: number): Uint8Array {
+  const draft = new Uint8Array(commandHeadBytes + 8)
+  const like = draftOf([], { session, serial })
+  const id = like.slice(commandAt.session, commandAt.count)
+  writeCommandHead(draft, recordKind.resolve, { session: id, count: 1, serial, floor: 0, notAfter: 0 }, 5_000)
+  writeU64(draft, commandAt.commands, serial)
+  return draft
+}
+
+/** What a resolve record or a single command was told: that the command is applied, or that it never is. */
+export function fateIn(result: WriteResult | null): 'applied' | 'not-applied' | 'unknown' {
+  if (result?.kind === 'refused') return result.fate
+  if (result?.kind !== 'answer') return 'unknown'
+  const { answer } = result
+  if (answer.refused !== null) return answer.refused.fate
+  const { status } = verdictOf(answer, 0)
+  return status === 0 ? 'applied' : fateOf(status)
+}

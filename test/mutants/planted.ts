@@ -20,4 +20,4 @@ export const planted: readonly Mutant[] = [
 
 /** The codes that the simulator judges, each with at least one mutant. */
 export const judged: readonly string[] =
-  'IS1 IS2 IS3 IS4 IS5 IS6 IS7 IS8 IS9 IS10 IP1 IP2 IP3 IA1 IA2 IA3 ID1 IX1 IK1 IO1 IL1 IL2 IL3 IL4 IL5'.split(' ')
+  'IS1 IS2 IS3 IS4 IS5 IS6 IS7 IS8 IS9 IS10 IP1 IP2 IP3 IA1 IA2 IA3 IA4 ID1 IX1 IK1 IO1 IL1 IL2 IL3 IL4 IL5'.split(' ')

@@ -316,5 +316,148 @@ let hardFound: HardState = { term: 0, vote: null }`
       )
     ],
     by: { scenario: 'the-better-log-does-not-wait' }
+  },
+  {
+    name: 'opens-a-session-however-old',
+    invariant: 'IO1',
+    also: [],
+    patches: [
+      {
+        file: 'lib/machine/session-table.ts',
+        find: 'if (opened < this.#horizon || opened + this.#limits.lifetimeMs <= time) return null',
+        replace: 'if (opened < this.#horizon) return null'
+      }
+    ],
+    by: { scenario: 'an-expired-session-is-never-opened-again' }
+  },
+  {
+    name: 'opens-a-session-that-it-has-dropped',
+    invariant: 'IO1',
+    also: [],
+    patches: [without('lib/machine/session-table.ts', 'this.#horizon = Math.max(this.#horizon, session.opened + 1)')],
+    by: { scenario: 'a-session-dropped-for-want-of-room-is-never-opened-again' }
+  },
+  {
+    name: 'answers-a-resolve-from-its-state',
+    invariant: 'IO1',
+    also: [],
+    patches: [
+      {
+        file: 'lib/machine/decisions.ts',
+        find: '    this.#table.store(session, serial, cancelled)\n    return cancelled',
+        replace: '    return cancelled'
+      },
+      {
+        file: 'lib/machine/replicated-machine.ts',
+        find: '  /** What is wrong with a draft record as a client sent it',
+        replace: `  peek(bytes: Uint8Array): Answer {
+    const { index, term } = this.#applied
+    const block = { bytes, term } as unknown as Block
+    this.#decisions.resolve({ block, at: 0, length: bytes.length, index, time: this.#time })
+    return this.#decisions.take().at(-1)!
+  }
+
+  /** What is wrong with a draft record as a client sent it`
+      },
+      {
+        file: 'lib/node/intake.ts',
+        find: '    const fault = machine.check(request.draft)\n',
+        replace: `    if (request.draft[4] === recordKind.resolve) {
+      request.done({ kind: 'answer', answer: machine.peek(request.draft) })
+      return false
+    }
+    const fault = machine.check(request.draft)
+`
+      }
+    ],
+    by: { scenario: 'a-resolve-hears-of-what-stands-uncommitted-in-the-log' }
+  },
+  {
+    name: 'tells-what-has-not-come-and-lets-it-come',
+    invariant: 'IO1',
+    also: [],
+    patches: [
+      {
+        file: 'lib/machine/decisions.ts',
+        find: '    this.#table.store(session, serial, cancelled)\n    return cancelled',
+        replace: '    return cancelled'
+      }
+    ],
+    by: { scenario: 'what-was-taken-back-is-never-executed' }
+  },
+  {
+    name: 'judges-lateness-by-what-it-has-heard-last',
+    invariant: 'IA1',
+    also: ['IA3', 'IO1'],
+    patches: [
+      {
+        file: 'lib/machine/replicated-machine.ts',
+        find: 'const place: Place = { block, at, length, index, time: this.#time }',
+        replace: `const heard = readU64(this.#blocks.at(-1)!.bytes, blockHeaderBytes + recordAt.time)
+    const place: Place = { block, at, length, index, time: Math.max(this.#time, heard) }`
+      }
+    ],
+    by: { scenario: 'a-deadline-is-compared-with-the-stamp-of-the-record' }
+  },
+  {
+    name: 'executes-what-comes-too-late',
+    invariant: 'IO1',
+    also: [],
+    patches: [
+      {
+        file: 'lib/machine/decisions.ts',
+        find: 'const late = notAfter !== 0 && notAfter < time',
+        replace: 'const late = notAfter !== 0 && notAfter < 0'
+      }
+    ],
+    by: { scenario: 'a-deadline-is-compared-with-the-stamp-of-the-record' }
+  },
+  {
+    name: 'counts-a-deadline-from-each-attempt',
+    invariant: 'IO1',
+    also: [],
+    patches: [
+      {
+        file: 'lib/client/draft.ts',
+        find: '    path.send(this.bytes)',
+        replace: `    const { notAfterMs } = this.writes[0]!
+    if (notAfterMs > 0) writeU64(this.bytes, commandAt.notAfter, path.clusterTime(now + notAfterMs))
+    path.send(this.bytes)`
+      }
+    ],
+    by: { scenario: 'a-deadline-stays-the-same-over-retries' }
+  },
+  {
+    name: 'leaps-with-its-own-clock',
+    invariant: 'IA4',
+    also: [],
+    patches: [
+      {
+        file: 'lib/machine/cluster-time.ts',
+        find: 'const passed = Math.min(now - this.#since, advanceMsMax)',
+        replace: 'const passed = now - this.#since'
+      }
+    ],
+    by: { scenario: 'cluster-time-waits-for-a-leader-that-was-held-up' }
+  },
+  {
+    name: 'begins-its-term-at-a-time-of-its-own',
+    invariant: 'IA4',
+    also: [],
+    patches: [without('lib/machine/cluster-time.ts', 'if (time > this.#time) this.#time = time')],
+    by: { scenario: 'cluster-time-goes-on-from-where-the-last-leader-left-it' }
+  },
+  {
+    name: 'counts-time-while-nobody-leads',
+    invariant: 'IA4',
+    also: [],
+    patches: [
+      {
+        file: 'lib/machine/cluster-time.ts',
+        find: 'this.#since = now\n    this.#leading = true',
+        replace: 'this.#leading = true'
+      }
+    ],
+    by: { scenario: 'cluster-time-goes-on-from-where-the-last-leader-left-it' }
   }
 ]
