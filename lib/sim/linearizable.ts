@@ -1,6 +1,7 @@
 // Is a history one that a single machine could have produced? If not: the shortest beginning of it that is not.
-import { type Foreseen, foresee, type Item, itemsOf } from './foresight.ts'
+import { type Foreseen, foresee } from './foresight.ts'
 import type { Operation } from './history.ts'
+import { type Item, itemsOf } from './item.ts'
 import { OrderSearch } from './order-search.ts'
 import { type Partition, partitionsOf } from './partitions.ts'
 import type { Key, Model } from './sequential-model.ts'
@@ -83,7 +84,7 @@ class PartCheck<S, I, O> {
   upTo(place: number): Result<I, O> {
     const foreseen = this.#foresee(itemsOf(this.#operations, this.#model, place))
     if ('impossible' in foreseen) return { valid: false, configurations: 0, stuck: foreseen.impossible }
-    const search = new OrderSearch(foreseen.items, this.#model)
+    const search = new OrderSearch(foreseen.items, this.#model, foreseen.sources)
     const valid = search.run(this.#configurationsMax)
     return { valid, configurations: search.configurations, stuck: search.furthest }
   }
@@ -112,11 +113,13 @@ class PartCheck<S, I, O> {
   #statesBefore(stuck: Operation<I, O>): readonly S[] {
     const items = itemsOf(this.#operations, this.#model, stuck.ended).filter(({ operation }) => operation !== stuck)
     const foreseen = this.#foresee(items)
-    return 'impossible' in foreseen ? [] : new OrderSearch(foreseen.items, this.#model).states(statesConfigurationsMax)
+    return 'impossible' in foreseen
+      ? []
+      : new OrderSearch(foreseen.items, this.#model, foreseen.sources).states(statesConfigurationsMax)
   }
 
   #foresee(items: readonly Item<I, O>[]): Foreseen<I, O> {
     const { traces } = this.#model
-    return traces === undefined ? { items } : foresee(items, traces, this.#keys)
+    return traces === undefined ? { items, sources: null } : foresee(items, traces, this.#keys)
   }
 }

@@ -1,8 +1,11 @@
 // The search for an order of operations that a machine could have gone through one by one (Wing and Gong, Lowe).
 import { Explored } from './explored.ts'
-import type { Item } from './foresight.ts'
+import type { Item } from './item.ts'
 import { Needs } from './needs.ts'
-import type { Model } from './sequential-model.ts'
+import type { Model, Traces } from './sequential-model.ts'
+import type { Sources } from './sources.ts'
+import { Steps } from './steps.ts'
+import { UnknownKinds } from './unknown-kinds.ts'
 import { Unplaced } from './unplaced.ts'
 
 /**
@@ -30,45 +33,43 @@ interface Configuration<S> {
 }
 
 /** An unknown operation just placed, as long as nothing has needed it. */
-interface Idle<S, I> {
+interface Idle<S, I, O> {
   readonly before: S
-  readonly input: I
+  readonly item: Item<I, O>
 }
 
 /** So many possible states say enough. */
 const statesMax = 8
 
 export class OrderSearch<S, I, O> {
-  readonly #model: Model<S, I, O>
+  readonly #traces: Traces<S, I, O> | undefined
+  readonly #steps: Steps<S, I, O>
   /** The certain operations, in the order of their calls. */
   readonly #items: readonly Item<I, O>[]
-  /** The unknown ones, those that do the same together, the earliest called first. */
-  readonly #kinds: readonly (readonly Item<I, O>[])[]
-  /** How many of each kind are placed. */
-  readonly #used: Uint16Array
+  readonly #unknown: UnknownKinds<S, I, O>
+  readonly #sources: Sources<I, O> | null
   readonly #needs: Needs<S, I, O> | null
   readonly #reads: readonly boolean[]
-  readonly #replaces: (input: I) => boolean
   readonly #unnoticed: readonly boolean[]
   /** Which of several to try first, by number. */
   readonly #ranks: Int32Array
   readonly #unplaced: Unplaced
   readonly #explored = new Explored()
   readonly #stack: Configuration<S>[] = []
-  readonly #stateNumbers = new Map<string | number, number>()
   /** States in which everything is placed. */
-  readonly #ends = new Map<string | number, S>()
+  readonly #ends = new Set<S>()
   #furthest: Item<I, O> | null = null
 
-  constructor(items: readonly Item<I, O>[], model: Model<S, I, O>) {
+  constructor(items: readonly Item<I, O>[], model: Model<S, I, O>, sources: Sources<I, O> | null) {
     const { traces } = model
-    this.#model = model
+    const unknown = items.filter(item => !item.certain)
+    this.#traces = traces
+    this.#steps = new Steps(model)
     this.#items = items.filter(item => item.certain).toSorted((a, b) => a.invoked - b.invoked)
-    this.#kinds = kindsOf(items, model)
-    this.#used = new Uint16Array(this.#kinds.length)
-    this.#needs = traces === undefined ? null : new Needs(this.#items, this.#kinds, traces)
+    this.#unknown = new UnknownKinds(unknown, model)
+    this.#sources = sources
+    this.#needs = traces === undefined || sources === null ? null : new Needs(this.#items, unknown, sources, traces)
     this.#reads = this.#items.map(({ input }) => model.reads(input))
-    this.#replaces = input => traces?.replaces?.(input) === true
     this.#unnoticed = this.#items.map(({ input, noticed }) => !noticed && this.#replaces(input))
     this.#ranks = ranksOf(this.#items)
     this.#unplaced = new Unplaced(this.#items.length)
@@ -92,12 +93,12 @@ export class OrderSearch<S, I, O> {
   /** Some of the states to which the orders lead. */
   states(configurationsMax: number): readonly S[] {
     this.#search(configurationsMax, statesMax)
-    return [...this.#ends.values()]
+    return [...this.#ends]
   }
 
   /** False where there is more to be searched. */
   #search(configurationsMax: number, statesMax: number): boolean {
-    this.#enter(this.#model.init(), [], -1, null)
+    this.#enter(this.#steps.init(), [], -1, null)
     while (this.#ends.size < statesMax && this.#explored.count < configurationsMax) {
       const configuration = this.#stack.at(-1)
       if (configuration === undefined) return true
@@ -113,7 +114,7 @@ export class OrderSearch<S, I, O> {
 
   #place(state: S, number: number): void {
     const { input } = this.#items[number]!
-    const next = this.#stepOf(state, number)
+    const next = this.#steps.after(state, this.#items[number]!)
     if (next === undefined) return
     const placed = this.#replaces(input) ? this.#takeUnnoticed(number) : []
     this.#take(number, placed)
@@ -122,21 +123,22 @@ export class OrderSearch<S, I, O> {
   }
 
   #use(state: S, kind: number): void {
-    const { input } = this.#kinds[kind]![this.#used[kind]!]!
-    const next = this.#model.step(state, input, undefined)
+    const item = this.#unknown.next(kind)
+    const { input } = item
+    const next = this.#steps.after(state, item)
     if (next === undefined) return
-    const isIdle = !this.#isSame(state, next)
+    const isIdle = state !== next
     const placed = this.#replaces(input) ? this.#takeUnnoticed(-1) : []
     // What does not change the state may still have been needed, to replace what nobody has noticed.
     if (!isIdle && placed.length === 0) return
-    this.#used[kind]!++
-    this.#needs?.used(kind)
+    this.#unknown.used[kind]!++
+    this.#needs?.placed(item)
     if (this.#isLost(state, next, input)) this.#turnBack(placed, kind)
-    else this.#enter(next, placed, kind, isIdle ? { before: state, input } : null)
+    else this.#enter(next, placed, kind, isIdle ? { before: state, item } : null)
   }
 
   /** Goes on in `state`: places what only looks, and finds what can come next. Turns back where that is nothing new. */
-  #enter(state: S, placed: number[], kind: number, idle: Idle<S, I> | null): void {
+  #enter(state: S, placed: number[], kind: number, idle: Idle<S, I, O> | null): void {
     const unplaced = this.#unplaced
     const placedBefore = placed.length
     const ready: number[] = []
@@ -146,7 +148,7 @@ export class OrderSearch<S, I, O> {
     for (; number < unplaced.end; number = unplaced.after(number)) {
       const item = this.#items[number]!
       if (item.invoked > firstEnd) break
-      if (this.#reads[number] === true && this.#stepOf(state, number) !== undefined) {
+      if (this.#reads[number] === true && this.#steps.after(state, item) !== undefined) {
         this.#take(number, placed)
         continue
       }
@@ -156,7 +158,7 @@ export class OrderSearch<S, I, O> {
       stuck = number
     }
     if (stuck < 0) {
-      this.#ends.set(this.#model.keyOf(state), state)
+      this.#ends.add(state)
       this.#turnBack(placed, kind)
       return
     }
@@ -164,7 +166,10 @@ export class OrderSearch<S, I, O> {
     const all = this.#choices(ready, stuck, firstEnd)
     const choices = idle === null || placed.length > placedBefore ? all : this.#choicesThatNeed(idle, state, all)
     // Every operation that is placed was called before the one at which the loop above has ended.
-    if (choices.length > 0 && this.#explored.add(unplaced.key(number) + this.#codeOf(state), this.#used)) {
+    if (
+      choices.length > 0 &&
+      this.#explored.add(unplaced.key(number) + this.#steps.codeOf(state), this.#unknown.used)
+    ) {
       this.#stack.push({ state, choices, next: 0, placed, kind })
     } else this.#turnBack(placed, kind)
   }
@@ -173,67 +178,39 @@ export class OrderSearch<S, I, O> {
     const choices = ready
       .filter(number => this.#reads[number] === false && (this.#unnoticed[number] === false || number === stuck))
       .sort((a, b) => this.#ranks[a]! - this.#ranks[b]!)
-    if (this.#kinds.length === 0) return choices
+    if (this.#unknown.size === 0) return choices
     for (const kind of this.#kindsToTry(ready, firstEnd)) {
-      if (this.#isReady(kind, firstEnd) && this.#needs?.isNeeded(kind) !== false) choices.push(~kind)
+      if (this.#needs?.isNeeded(this.#unknown.next(kind).input) !== false) choices.push(~kind)
     }
     return choices
   }
 
   /** Where there is one thing to be found at a time, what comes after an unknown operation has to find just that. */
-  #kindsToTry(ready: readonly number[], firstEnd: number): Iterable<number> {
-    const needs = this.#needs
-    if (needs === null || this.#model.traces?.replaces === undefined) return this.#kinds.keys()
-    const kinds = new Set<number>()
-    for (const number of ready) for (const kind of needs.kindsFor(number)) kinds.add(kind)
-    for (const finder of needs.findingKinds) {
-      if (this.#isReady(finder, firstEnd)) for (const kind of needs.kindsForKind(finder)) kinds.add(kind)
-    }
-    return kinds
+  #kindsToTry(ready: readonly number[], firstEnd: number): readonly number[] {
+    const sources = this.#sources
+    if (sources === null || this.#traces?.replaces === undefined) return this.#unknown.ready(firstEnd)
+    const names = ready.flatMap(number => sources.foundBy(this.#items[number]!).map(({ name }) => name))
+    return this.#unknown.readyToLeave(names, firstEnd)
   }
 
   /** After an unknown operation that nothing has needed yet: only what would not be the same without it, or before it. */
-  #choicesThatNeed(idle: Idle<S, I>, state: S, choices: readonly number[]): number[] {
+  #choicesThatNeed(idle: Idle<S, I, O>, state: S, choices: readonly number[]): number[] {
     return choices.filter(choice => {
-      const { input, output } = choice >= 0 ? this.#items[choice]! : this.#kinds[~choice]![0]!
-      const after = this.#model.step(state, input, output)
+      const item = choice >= 0 ? this.#items[choice]! : this.#unknown.next(~choice)
+      const after = this.#steps.after(state, item)
       if (after === undefined) return false
-      const without = this.#model.step(idle.before, input, output)
-      if (without === undefined) return true
-      if (this.#isSame(without, after)) return false
-      if (choice < 0) return true
-      const swapped = this.#model.step(without, idle.input, undefined)
-      return swapped === undefined || !this.#isSame(swapped, after)
+      const without = this.#steps.after(idle.before, item)
+      if (without === undefined || choice < 0) return without !== after
+      return without !== after && this.#steps.after(without, idle.item) !== after
     })
   }
 
-  #isReady(kind: number, firstEnd: number): boolean {
-    const next = this.#kinds[kind]![this.#used[kind]!]
-    return next !== undefined && next.invoked < firstEnd
+  #replaces(input: I): boolean {
+    return this.#traces?.replaces?.(input) === true
   }
 
   #isLost(state: S, next: S, input: I): boolean {
     return state !== next && this.#needs?.isLost(state, input) === true
-  }
-
-  #stepOf(state: S, number: number): S | undefined {
-    const { input, output } = this.#items[number]!
-    return this.#model.step(state, input, output)
-  }
-
-  #isSame(a: S, b: S): boolean {
-    return a === b || this.#model.keyOf(a) === this.#model.keyOf(b)
-  }
-
-  /** Two characters for each state that there is. */
-  #codeOf(state: S): string {
-    const key = this.#model.keyOf(state)
-    let number = this.#stateNumbers.get(key)
-    if (number === undefined) {
-      number = this.#stateNumbers.size
-      this.#stateNumbers.set(key, number)
-    }
-    return String.fromCharCode(number & 0xffff, number >> 16)
   }
 
   /** Takes what nobody has noticed and can come next, as what is placed after it replaces it. All but `number`. */
@@ -252,32 +229,19 @@ export class OrderSearch<S, I, O> {
 
   #take(number: number, placed: number[]): void {
     this.#unplaced.take(number)
-    this.#needs?.placed(number)
+    this.#needs?.placed(this.#items[number]!)
     placed.push(number)
   }
 
   #turnBack(placed: readonly number[], kind: number): void {
     for (let at = placed.length - 1; at >= 0; at--) {
       this.#unplaced.putBack(placed[at]!)
-      this.#needs?.putBack(placed[at]!)
+      this.#needs?.putBack(this.#items[placed[at]!]!)
     }
     if (kind < 0) return
-    this.#used[kind]!--
-    this.#needs?.unused(kind)
+    this.#unknown.used[kind]!--
+    this.#needs?.putBack(this.#unknown.next(kind))
   }
-}
-
-/** Unknown operations by what they do, in the order of their calls. */
-function kindsOf<S, I, O>(items: readonly Item<I, O>[], model: Model<S, I, O>): Item<I, O>[][] {
-  const kinds = new Map<unknown, Item<I, O>[]>()
-  for (const item of items) {
-    if (item.certain) continue
-    const name = model.kindOf?.(item.input) ?? item
-    const kind = kinds.get(name)
-    if (kind === undefined) kinds.set(name, [item])
-    else kind.push(item)
-  }
-  return [...kinds.values()]
 }
 
 /** The places of the items where they are sorted by hint, then by the time until which they have to be placed. */

@@ -34,8 +34,8 @@ export const registerModel: Model<Value, RegisterInput, RegisterOutput> = {
   reads: ({ f }) => f === 'get',
   keysOf: ({ key }) => [key],
   kindOf: input => {
-    if (input.f === 'cas') return `${nameOf(input.expected)} to ${nameOf(input.value)}`
-    return input.f === 'get' ? input.f : nameOf(leftBy(input))
+    if (input.f === 'cas') return JSON.stringify([input.expected, input.value])
+    return input.f === 'get' ? '' : nameOf(leftBy(input))
   },
   traces: {
     leaves: input => (input.f === 'get' ? [] : [nameOf(leftBy(input))]),

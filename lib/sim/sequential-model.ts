@@ -41,8 +41,10 @@ export interface Traces<S, I, O> {
   /** What is there to be found from the beginning, in the state of these keys. */
   initially(keys: readonly Key[]): readonly string[]
   /**
-   * True of an operation that leads to the same state from every other. Only for models in which any two operations that
-   * change something either find what the other leaves, or replace it: so there is one thing to be found at a time.
+   * Where what is left is to be found: of each place there is one name at a time, and what is left there replaces what was.
+   * Left out: there is one place.
    */
+  placeOf?(name: string): string
+  /** True of an operation that leads to the same state from every other. Only where there is one place. */
   replaces?(input: I): boolean
 }

@@ -39,8 +39,8 @@ export const transactionModel: Model<Store, StoreInput, StoreOutput> = {
   reads: input => (input.f === 'txn' ? input.steps.every(([f]) => f === 'get') : input.f === 'get'),
   keysOf: input => (input.f === 'txn' ? input.steps.map(([, key]) => key) : [input.key]),
   kindOf: input => {
-    const condition = input.f === 'cas' ? `${nameOf(input.key, input.expected)} to ` : ''
-    return condition + namesOf(writesOf(input)).sort().join()
+    const names = namesOf(writesOf(input)).sort()
+    return textOf(input.f === 'cas' ? [...names, valueName(input.expected)] : names)
   },
   traces: {
     leaves: input => namesOf(writesOf(input)),
@@ -58,7 +58,8 @@ export const transactionModel: Model<Store, StoreInput, StoreOutput> = {
       }
       return names
     },
-    initially: keys => keys.map(key => nameOf(key, null))
+    initially: keys => keys.map(key => nameOf(key, null)),
+    placeOf: name => name.slice(0, name.indexOf(' ') + 1 + Number.parseInt(name, 10))
   },
   // Single keys are judged faster as what they are: the state is another, and nobody looks into it here.
   simplerFor: inputs => (inputs.some(({ f }) => f === 'txn') ? null : registerModel)
@@ -76,6 +77,11 @@ function nameOf(key: Key, value: Value): string {
 
 function namesOf(writes: Writes): string[] {
   return Array.from(writes, ([key, value]) => nameOf(key, value))
+}
+
+/** Different for different lists. */
+function textOf(names: readonly string[]): string {
+  return names.map(name => `${name.length} ${name}`).join('')
 }
 
 function stepThrough(
@@ -110,14 +116,7 @@ const keysOfStores = new WeakMap<Writes, string>()
 function keyOfStore(store: Writes): string {
   const known = keysOfStores.get(store)
   if (known !== undefined) return known
-  const names = namesOf(store)
-  const key =
-    names.length < 2
-      ? names.join()
-      : names
-          .sort()
-          .map(name => `${name.length} ${name}`)
-          .join('')
+  const key = textOf(namesOf(store).sort())
   keysOfStores.set(store, key)
   return key
 }
