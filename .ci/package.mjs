@@ -19,6 +19,9 @@ try {
     `import { connect, StrettoError } from 'stretto'
      import { connect as again } from 'stretto/client'
      import { startNode } from 'stretto/node'
+     import { simulate } from 'stretto/sim'
+     const { operations, violations } = await simulate({ nodes: 3, faults: ['crash', 'partition'], duration: '2s' })
+     if (operations === 0 || violations.length > 0) process.exit(2)
      if (connect !== again || typeof startNode !== 'function' || typeof StrettoError !== 'function') process.exit(1)`
   )
   run('node', ['use.mjs'], folder)

@@ -1,11 +1,12 @@
-// Runs the README in the order in which it is read. A block fenced ```sh runs in a shell of its own; `sh background` stays up
+// Runs a document, by default the README, in the order in which it is read. A block fenced ```sh runs in a shell of its own; `sh background` stays up
 // until the end; `sh install` is not run; a block fenced ```js NAME is written to the file NAME.
 import { execFileSync, spawn } from 'node:child_process'
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 
 const data = 'stretto-data'
 const readyMsMax = 30_000
-const readme = readFileSync('README.md', 'utf8')
+const document = process.argv[2] ?? 'README.md'
+const readme = readFileSync(document, 'utf8')
 const blocks = [...readme.matchAll(/^```(sh|js)(?: ([\w.]+))?\n([\s\S]*?)^```$/gm)].map(match => match.slice(1))
 const background = []
 const written = []
@@ -41,7 +42,7 @@ async function run(language, mode, text) {
   }
 }
 
-if (existsSync(data)) throw new Error(`${data} is there already: the README begins without it, and this removes it at its end`)
+if (existsSync(data)) throw new Error(`${data} is there already: it begins without it, and this removes it at its end`)
 let ran = 0
 try {
   for (const [language, mode, text] of blocks) {
@@ -49,8 +50,8 @@ try {
     await run(language, mode, text)
     ran++
   }
-  if (ran === 0) throw new Error('the README has no commands')
-  console.log(`${ran} blocks of the README ran`)
+  if (ran === 0) throw new Error(`${document} has no commands`)
+  console.log(`${ran} blocks of ${document} ran`)
 } finally {
   // To the whole group, as Ctrl-C in a terminal does: npm passes no signal on.
   for (const { child } of background) if (child.exitCode === null && child.signalCode === null) process.kill(-child.pid, 'SIGINT')

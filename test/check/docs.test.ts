@@ -17,6 +17,7 @@ import { portLimits } from '../../lib/server/client-port.ts'
 import { createMetrics } from '../../lib/server/metrics.ts'
 import { readServerOptions } from '../../lib/server/options.ts'
 import { statusOf } from '../../lib/server/status-of.ts'
+import { faultClasses } from '../../lib/sim/faults.ts'
 import { frameKind as clientKind, consistencies } from '../../lib/wire/client.ts'
 import { commandOp, questionOp } from '../../lib/wire/kv.ts'
 import { frameKind as peerKind, refusalCodes } from '../../lib/wire/peer.ts'
@@ -29,6 +30,12 @@ function filesUnder(folder: string): string[] {
     .filter(entry => entry.isFile() && entry.name.endsWith('.md'))
     .map(entry => relative(root, join(entry.parentPath, entry.name)))
     .toSorted()
+}
+
+function sourcesUnder(folder: string): string[] {
+  return readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
+    .filter(name => name.endsWith('.ts'))
+    .map(name => join(folder, name))
 }
 
 function textOf(path: string): string {
@@ -192,9 +199,20 @@ t.test('invariants name files and tests that there are', async t => {
       }
     }
   }
-  for (const [, code] of textOf('lib/sim/checks.ts').matchAll(/Violation\('(\w+)'/g)) {
-    if (!codes.includes(code!)) t.fail(`${code} is judged in the simulation and not told`)
+  for (const path of sourcesUnder('lib/sim')) {
+    for (const [code] of textOf(path).matchAll(/(?<=')I[A-Z]\d+(?=')/g)) {
+      if (!codes.includes(code)) t.fail(`${code} is judged in ${path} and not told`)
+    }
   }
+})
+
+t.test('faults of the simulator are those of the code', async t => {
+  const path = 'docs/SIMULATION.md'
+  const inCode = Object.entries(faultClasses).map(([name, { everyMs, msMin, msMax, amountMin, amountMax, text }]) => {
+    const lasts = msMax === 0 ? 'at once' : `${msMin} to ${msMax} ms`
+    return ['`' + name + '`', `${everyMs / 1000} s`, lasts, `${amountMin} to ${amountMax}`, text]
+  })
+  t.strictSame(table(path, 'Class', 'Every', 'Lasts'), inCode)
 })
 
 t.test('every link leads somewhere', async t => {
