@@ -11,7 +11,7 @@ import { Node } from '../../lib/node/node.ts'
 import type { WriteResult } from '../../lib/node/result.ts'
 import { defaultConfig } from '../../lib/raft/config.ts'
 import { Core } from '../../lib/raft/core.ts'
-import { type Base, type Index, lastOf } from '../../lib/raft/types.ts'
+import { type Base, type Index, type LogId, lastOf } from '../../lib/raft/types.ts'
 import { blockHeaderBytes, recordAt } from '../../lib/record/record.ts'
 import { resultFrame } from '../../lib/server/client-port.ts'
 import type { Transport } from '../../lib/transport/transport.ts'
@@ -27,6 +27,8 @@ export interface ArrivingOptions {
   readonly limits?: Partial<NodeLimits>
   readonly kv?: KvOptions
   readonly hotBytesMax?: number
+  /** Tickets for reads that may wait in the core; more are refused, and asked for again. */
+  readonly readsWaitingMax?: number
   /** How many client sessions are remembered. */
   readonly sessionsMax?: number
   readonly transport: (boot: number) => Transport
@@ -54,9 +56,11 @@ export class ArrivingNode {
   readonly history = new History()
   /** Why a life has ended by itself. */
   readonly failures: Error[] = []
+  /** What is wrong with its disk. */
+  readonly findings: string[] = []
   life: ArrivingLife | null = null
+  /** Of lives that are over. */
   flushes = 0
-  coldReads = 0
   readonly #options: ArrivingOptions
 
   constructor(arrivals: Arrivals, options: ArrivingOptions) {
@@ -81,6 +85,7 @@ export class ArrivingNode {
       kv,
       hotBytesMax,
       sessionsMax = sessionLimits.countMax,
+      readsWaitingMax = defaultConfig.readsWaitingMax,
       transport,
       changed = nothing
     } = this.#options
@@ -88,7 +93,7 @@ export class ArrivingNode {
     const env = this.#env(process)
     const level = new MemoryLevel(this.level, what => this.#turnOf(process, what))
     const inner = new KvMachine(level, env, kv)
-    const machine = new ReplicatedMachine(new Witness(inner, this.history), {
+    const machine = new ReplicatedMachine(new Witness(inner, this.history, upTo => this.#flushing(upTo)), {
       ...replicatedMachineDefaults,
       sessions: { ...sessionLimits, countMax: sessionsMax }
     })
@@ -102,11 +107,12 @@ export class ArrivingNode {
     this.life = life
     log.open((error, opened) => {
       if (error !== null) throw error
+      this.findings.push(...opened.findings)
       const last = this.image.blocks.at(-1)
       const raft = new Core({
         self: keyOf(1),
         restored: opened.restored,
-        config: defaultConfig,
+        config: { ...defaultConfig, readsWaitingMax },
         seed: this.image.boot,
         now: env.now()
       })
@@ -144,9 +150,14 @@ export class ArrivingNode {
     this.crash(() => 0)
   }
 
+  /** The state on disk must never run ahead of the log there. */
+  #flushing({ index }: LogId): void {
+    if (index > this.durable)
+      this.findings.push(`a flush up to ${index}, while the log ends at ${this.durable} on disk`)
+  }
+
   #count({ node }: ArrivingLife): void {
     this.flushes += node?.counters.flushes ?? 0
-    this.coldReads += node?.counters.coldReads ?? 0
   }
 
   #turnOf(process: Process, what: string): Promise<void> {

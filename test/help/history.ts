@@ -69,10 +69,13 @@ export class History {
 export class Witness implements StateMachine {
   readonly #inner: StateMachine
   readonly #history: History
+  readonly #flushing: (upTo: LogId) => void
 
-  constructor(inner: StateMachine, history: History) {
+  /** `flushing` is told before a flush begins. */
+  constructor(inner: StateMachine, history: History, flushing: (upTo: LogId) => void) {
     this.#inner = inner
     this.#history = history
+    this.#flushing = flushing
   }
 
   get unflushedBytes(): number {
@@ -103,6 +106,7 @@ export class Witness implements StateMachine {
   }
 
   flush(upTo: LogId, sidecar: Uint8Array, done: Done): void {
+    this.#flushing(upTo)
     this.#inner.flush(upTo, sidecar, done)
   }
 
