@@ -35,6 +35,11 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import('./bench-load.ts')).benchLoad
   },
   {
+    name: 'sim',
+    summary: 'run a cluster through storms of faults in virtual time',
+    load: async () => (await import('./sim.ts')).sim
+  },
+  {
     name: 'completion',
     summary: 'print a completion script for a shell',
     load: async () => (await import('./completion.ts')).completion

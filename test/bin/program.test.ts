@@ -66,7 +66,8 @@ t.test('every option of the contract is there, with its variable', async t => {
     del: ['if-revision', 'prev'],
     incr: ['by'],
     status: ['watch', 'endpoints'],
-    bench: ['quick', 'json', 'duration', 'endpoints']
+    bench: ['quick', 'json', 'duration', 'endpoints'],
+    sim: ['seeds', 'seed', 'nodes', 'clients', 'duration', 'depth', 'faults', 'schedule', 'trace', 'output']
   }
   for (const [name, names] of Object.entries(options)) {
     const { out } = await run(name, '--help')
