@@ -459,5 +459,163 @@ let hardFound: HardState = { term: 0, vote: null }`
       }
     ],
     by: { scenario: 'cluster-time-goes-on-from-where-the-last-leader-left-it' }
+  },
+  {
+    name: 'flushes-without-waiting-for-the-disk',
+    invariant: 'IA3',
+    also: ['IA1'],
+    patches: [
+      {
+        file: 'lib/kv/flush.ts',
+        find: 'this.#batch.write({ sync: true }),',
+        replace: 'this.#batch.write({ sync: false }),'
+      }
+    ],
+    by: { scenario: 'a-power-cut-leaves-no-hole-in-the-state' }
+  },
+  {
+    name: 'flushes-the-index-after-the-keys',
+    invariant: 'IA3',
+    also: [],
+    patches: [
+      without('lib/kv/flush.ts', 'this.#batch.put(headKey, writeHead(this.#head))'),
+      {
+        file: 'lib/kv/flush.ts',
+        find: '      () => this.#done(null),\n',
+        replace: `      () => {
+        const last = this.#parts.level.batch()
+        last.put(headKey, writeHead(this.#head))
+        settle(
+          last.write({ sync: true }),
+          () => this.#done(null),
+          error => this.#done(levelFault('written', error))
+        )
+      },
+`
+      }
+    ],
+    by: { scenario: 'a-state-is-flushed-whole-or-not-at-all' }
+  },
+  {
+    name: 'flushes-the-sessions-of-the-flush-before',
+    invariant: 'IO1',
+    also: ['IA3'],
+    patches: [
+      {
+        file: 'lib/machine/replicated-machine.ts',
+        find: '  #time = 0\n',
+        replace: '  #time = 0\n  #stored: Uint8Array | null = null\n'
+      },
+      {
+        file: 'lib/machine/replicated-machine.ts',
+        find: 'this.#inner.flush(upTo, this.sidecar(), error => done(error, upTo))',
+        replace: `const stored = this.#stored ?? this.sidecar()
+    this.#stored = this.sidecar()
+    this.#inner.flush(upTo, stored, error => done(error, upTo))`
+      },
+      {
+        file: 'lib/machine/replicated-machine.ts',
+        find: 'if (sidecar === null || sidecar.applied.index !== durable.index || sidecar.applied.term !== durable.term) {',
+        replace: 'if (sidecar === null) {'
+      },
+      {
+        file: 'lib/machine/replicated-machine.ts',
+        find: 'this.#applied = sidecar.applied',
+        replace: 'this.#applied = durable'
+      }
+    ],
+    by: { scenario: 'the-sessions-on-disk-are-those-of-the-state' }
+  },
+  {
+    name: 'takes-a-write-that-was-cut-for-what-stands-there-since',
+    invariant: 'IS8',
+    also: [],
+    patches: [
+      without('lib/raft/log-state.ts', 'for (const write of this.#writes) write.index = Math.min(write.index, index)')
+    ],
+    by: { scenario: 'the-end-of-a-write-says-nothing-of-what-was-cut' }
+  },
+  {
+    name: 'gives-out-what-it-has-cut',
+    invariant: 'IS3',
+    also: [],
+    patches: [
+      {
+        file: 'lib/log/level-log.ts',
+        find: 'if (this.cuts !== cuts || from <= this.#base.index) return done(null, null)',
+        replace: 'if (from <= this.#base.index) return done(null, null)'
+      }
+    ],
+    by: { scenario: 'what-was-read-before-a-cut-is-not-sent-after-it' }
+  },
+  {
+    name: 'sends-what-it-has-read-in-an-earlier-term',
+    invariant: 'IS3',
+    also: [],
+    patches: [
+      {
+        file: 'lib/node/replicator.ts',
+        find: 'cold === null || cold.term !== raft.status.term || cold.cuts !== log.cuts || cold.from !== next',
+        replace: 'cold === null || cold.from !== next'
+      },
+      without(
+        'lib/raft/replication.ts',
+        "assert(trail.termAt(block.first) === block.term, 'a block sent begins in this log')"
+      ),
+      without(
+        'lib/raft/replication.ts',
+        "assert(trail.termAt(lastOf(block)) === block.term, 'a block sent ends in this log')"
+      )
+    ],
+    by: { scenario: 'what-was-read-before-a-cut-is-not-sent-after-it' }
+  },
+  {
+    name: 'counts-what-a-peer-has-said-before-its-start',
+    invariant: 'IS4',
+    also: ['IS7'],
+    patches: [
+      without(
+        'lib/raft/leader.ts',
+        'state.lead?.progress.get(peer)?.restarted(state.log.last.index + 1, state.log.trail)'
+      )
+    ],
+    by: { scenario: 'a-new-start-of-a-peer-is-counted-anew' }
+  },
+  {
+    name: 'counts-a-copy-of-a-directory',
+    invariant: 'IS4',
+    also: [],
+    patches: [without('lib/raft/core.ts', 'state.copies.add(peer)')],
+    by: { scenario: 'a-copy-of-a-directory-is-not-counted' }
+  },
+  {
+    name: 'flushes-what-its-log-has-not-on-disk',
+    invariant: 'IA2',
+    also: [],
+    patches: [
+      {
+        file: 'lib/node/applier.ts',
+        find: 'this.#logBytesSinceFlush === 0 || this.applied > this.#durable) return',
+        replace: 'this.#logBytesSinceFlush === 0) return'
+      }
+    ],
+    by: { scenario: 'a-state-never-runs-ahead-of-its-own-log-on-disk' }
+  },
+  {
+    name: 'takes-a-refused-write-for-done',
+    invariant: 'ID1',
+    also: ['IX2', 'IS8', 'IS4', 'IP1'],
+    patches: [
+      {
+        file: 'lib/node/node.ts',
+        find: `      if (error !== null) {
+        this.#fail(error)
+        return
+      }
+      this.counters.logWrites++`,
+        replace: '      this.counters.logWrites++'
+      }
+    ],
+    by: { scenario: 'a-refused-write-ends-the-life-of-the-node' }
   }
 ]
