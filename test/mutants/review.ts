@@ -617,5 +617,74 @@ let hardFound: HardState = { term: 0, vote: null }`
       }
     ],
     by: { scenario: 'a-refused-write-ends-the-life-of-the-node' }
+  },
+  {
+    name: 'answers-a-read-by-the-commit-index-that-it-was-elected-with',
+    invariant: 'IK1',
+    also: [],
+    patches: [
+      {
+        file: 'lib/raft/leader.ts',
+        find: 'if (lead === null || log.trail.termAt(log.commit) !== state.term) return',
+        replace: 'if (lead === null) return'
+      }
+    ],
+    by: { scenario: 'no-read-is-answered-before-the-first-commit-of-a-term' }
+  },
+  {
+    name: 'takes-an-answer-to-any-round-for-one-to-this',
+    invariant: 'IK1',
+    also: [],
+    patches: [
+      {
+        file: 'lib/raft/read-rounds.ts',
+        find: 'if (!this.#underWay || number !== this.number || this.#answered.has(peer)) return',
+        replace: 'if (!this.#underWay || this.#answered.has(peer)) return'
+      },
+      {
+        file: 'lib/raft/leader.ts',
+        find: 'if (reply.round === lead.rounds.number) finishRound(state, lead)',
+        replace: 'finishRound(state, lead)'
+      }
+    ],
+    by: { scenario: 'late-answers-to-a-round-confirm-no-later-read' }
+  },
+  {
+    name: 'adds-a-read-to-the-round-that-was-asked-before-it',
+    invariant: 'IK1',
+    also: [],
+    patches: [
+      {
+        file: 'lib/raft/read-rounds.ts',
+        find: 'this.#waiting.push(read)',
+        replace: 'if (this.#underWay) this.#reads.push(read)\n    else this.#waiting.push(read)'
+      }
+    ],
+    by: { scenario: 'late-answers-to-a-round-confirm-no-later-read' }
+  },
+  {
+    name: 'throws-at-commands-that-it-cannot-decode',
+    invariant: 'IX1',
+    also: [],
+    patches: [{ file: 'lib/kv/apply.ts', find: '    asFault(error)\n    return null', replace: '    throw error' }],
+    by: { scenario: 'a-hostile-command-is-an-answer' }
+  },
+  {
+    name: 'reads-the-head-of-a-record-unseen',
+    invariant: 'IX1',
+    also: [],
+    patches: [
+      {
+        file: 'lib/machine/decisions.ts',
+        find: `command(place: Place): boolean {
+    const { block, at, length, time } = place
+    const bytes = block.bytes
+    if (commandFault(bytes, at, length) !== null) return this.#refuse(place, 0, 0, malformedRecord)`,
+        replace: `command(place: Place): boolean {
+    const { block, at, length, time } = place
+    const bytes = block.bytes`
+      }
+    ],
+    by: { scenario: 'a-hostile-command-is-an-answer' }
   }
 ]
