@@ -686,5 +686,23 @@ let hardFound: HardState = { term: 0, vote: null }`
       }
     ],
     by: { scenario: 'a-hostile-command-is-an-answer' }
+  },
+  {
+    name: 'lowers-the-mark-of-a-log-that-it-does-not-trust',
+    invariant: 'IP3',
+    also: ['IS5'],
+    patches: [
+      {
+        file: 'lib/log/memory-log.ts',
+        find: 'if (this.#trusted && cut.index < image.mark.index) image.mark = cut',
+        replace: 'if (cut.index < image.mark.index) image.mark = cut'
+      },
+      {
+        file: 'lib/log/level-log.ts',
+        find: 'const lowers = low !== null && this.#trusted && low.index < this.#memory.memory.mark.index',
+        replace: 'const lowers = low !== null && low.index < this.#memory.memory.mark.index'
+      }
+    ],
+    by: { scenario: 'a-mark-stands-while-its-log-is-not-trusted' }
   }
 ]
