@@ -2,6 +2,7 @@
 import { t } from 'tap'
 import type { Depth } from '../../lib/sim/cluster.ts'
 import { faultNames } from '../../lib/sim/faults.ts'
+import { replayCommand } from '../../lib/sim/replay.ts'
 import { type RunReport, runSeed } from '../../lib/sim/run.ts'
 
 const scale = Number(process.env['SIM_SCALE'] ?? 1)
@@ -22,7 +23,7 @@ for (const [depth, seeds, durationMs] of [
     for (let seed = firstSeed; seed < firstSeed + seeds * scale; seed++) {
       const nodes = seed % 3 === 0 ? 3 : 5
       const { violation, faults, operations: calls } = await run(depth, seed, nodes, durationMs)
-      const replay = `stretto sim --${depth} --seed ${seed} --nodes ${nodes} --duration ${durationMs}ms --faults all`
+      const replay = replayCommand({ seed, nodes, clients: 3, depth, faults: faultNames, durationMs })
       if (violation !== null) t.fail(`${violation.invariant}: ${violation.message}\n${replay}`)
       for (const name of Object.keys(faults)) fired.add(name)
       operations += calls
@@ -34,7 +35,11 @@ for (const [depth, seeds, durationMs] of [
 
 t.test('the same seed gives the same run, in both depths', async t => {
   for (const depth of ['shallow', 'deep'] as const) {
-    const [one, two, other] = [await run(depth, 3, 3, 3_000), await run(depth, 3, 3, 3_000), await run(depth, 4, 3, 3_000)]
+    const [one, two, other] = [
+      await run(depth, 3, 3, 3_000),
+      await run(depth, 3, 3, 3_000),
+      await run(depth, 4, 3, 3_000)
+    ]
     t.same(one, two, depth)
     t.not(one.digest, other.digest)
   }
