@@ -26,11 +26,11 @@ export async function printReport(report: SimulateReport, shrunk: FirstShrunk | 
 }
 
 function jsonOf(report: SimulateReport, shrunk: FirstShrunk | null): object {
-  const { trace: _, violations, ...figures } = report
+  const { seeds, virtualMs, events, operations, faults, neverFired, violations, digest } = report
   const told = violations.map(({ seed, invariant, message, replay }, at) => {
     return { seed, invariant, message, replay, ...(at === 0 && shrunk !== null && { case: shrunk.found }) }
   })
-  return { ...figures, violations: told }
+  return { seeds, virtualMs, events, operations, faults, neverFired, violations: told, digest }
 }
 
 async function printTables({ faults, ...report }: SimulateReport): Promise<void> {
