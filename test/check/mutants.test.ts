@@ -34,8 +34,10 @@ t.test('names are unique and say what the mutant does', async t => {
 t.test('each code that the simulator judges has a mutant, and is named as one', async t => {
   for (const code of judged)
     if (!planted.some(({ invariant }) => invariant === code)) t.fail(`no mutant breaks ${code}`)
-  for (const { name, invariant, also } of planted) {
+  for (const { name, invariant, also, by } of planted) {
     if (!judged.includes(invariant)) t.fail(`${name}: ${invariant} is not judged`)
+    const named = 'scenario' in by || also.some(other => other.startsWith('IX1: '))
+    if (invariant === 'IX1' && !named) t.fail(`${name}: which assertion?`)
     for (const other of also) {
       if (!judged.includes(other) && !/^(?:IX2$|IX1: .)/.test(other)) t.fail(`${name}: ${other} is no code`)
       if (other === invariant) t.fail(`${name}: ${other} is named twice`)

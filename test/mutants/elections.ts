@@ -1,5 +1,5 @@
 // Mutants of elections and terms: votes, candidacies, and what must be on the disk before a node speaks.
-import { type Mutant, without } from './mutant.ts'
+import { inRounds, type Mutant, without } from './mutant.ts'
 
 const restless = ['partition', 'isolate-leader', 'crash', 'delay', 'drop'] as const
 
@@ -141,7 +141,17 @@ export const elections: readonly Mutant[] = [
       without('lib/raft/state.ts', 'if (!this.trusted) return false'),
       without('lib/raft/invariants.ts', "assert(!campaigning || view.trusted, 'only who trusts its log campaigns')")
     ],
-    by: { depth: 'shallow', faults: ['bit-rot', 'isolate-leader', 'partition'] }
+    by: {
+      depth: 'shallow',
+      faults: [],
+      // One is deaf, one is damaged, and who leads is cut off: the first two to come back must not elect the damaged one.
+      schedule: inRounds(5_000, 4, [
+        { at: 0, kind: 'one-way', node: 2, ms: 1_500, amount: 0.2 },
+        { at: 700, kind: 'bit-rot', node: 1, ms: 300, amount: 20 },
+        { at: 750, kind: 'isolate-leader', node: 'leader', ms: 3_000, amount: 0.8 }
+      ]),
+      durationMs: 25_000
+    }
   },
   {
     name: 'stands-again-in-the-same-term',
@@ -217,5 +227,18 @@ export const elections: readonly Mutant[] = [
       }
     ],
     by: { depth: 'shallow', faults: restless }
+  },
+  {
+    name: 'stands-while-it-leads',
+    invariant: 'IX1',
+    also: ['IX1: a leader does not campaign'],
+    patches: [
+      {
+        file: 'lib/raft/core.ts',
+        find: 'if (state.lead === null) tickFollower(state)\n        else tickLeader(state)',
+        replace: 'tickFollower(state)\n        if (state.lead !== null) tickLeader(state)'
+      }
+    ],
+    by: { depth: 'shallow', faults: [] }
   }
 ]

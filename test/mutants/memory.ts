@@ -30,19 +30,6 @@ export const memory: readonly Mutant[] = [
     by: { depth: 'deep', faults: ['crash', 'crash-all', 'partition'] }
   },
   {
-    name: 'takes-amnesia-for-a-first-start',
-    invariant: 'IP3',
-    also: ['IP2', 'IS6', 'IS1', 'IX2'],
-    patches: [
-      {
-        file: 'lib/log/memory-keeper.ts',
-        find: 'if (pair[0] !== null && pair[1] !== null) {',
-        replace: 'if (pair[0] === pair[1] && pair[0] !== null) {'
-      }
-    ],
-    by: { scenario: 'a-node-without-its-memory-never-votes-again' }
-  },
-  {
     name: 'writes-every-save-into-the-same-slot',
     invariant: 'IP3',
     also: ['IP2', 'IS6', 'IL3', 'IL1'],

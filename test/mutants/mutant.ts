@@ -50,11 +50,12 @@ export function patched(text: string, { file, find, replace }: Patch): string {
  * even where the simulator counts it as a crash.
  */
 export function shows(
-  { invariant, also }: Mutant,
+  { invariant, also, by }: Mutant,
   { code, text }: { readonly code: string; readonly text: string }
 ): boolean {
   if (/\b(?:Type|Syntax|Reference|Range)Error\b/.test(text)) return false
-  if (code === invariant || also.includes(code)) return true
+  // Of a storm a crash may have any cause, so its text must be the right one; a scenario looks for one crash.
+  if ((code !== 'IX1' || 'scenario' in by) && (code === invariant || also.includes(code))) return true
   return also.some(other => other.startsWith(`${code}: `) && text.includes(other.slice(code.length + 2)))
 }
 

@@ -1,5 +1,5 @@
 // Mutants of replication and commitment: what is compared, cut, acknowledged, counted and called committed.
-import { inRounds, type Mutant, without } from './mutant.ts'
+import { type Mutant, without } from './mutant.ts'
 
 const restless = ['partition', 'isolate-leader', 'crash', 'delay', 'drop'] as const
 const disorder = ['reorder', 'delay', 'duplicate', 'drop', 'partition', 'crash'] as const
@@ -188,24 +188,6 @@ export const replication: readonly Mutant[] = [
     by: { depth: 'shallow', faults: [...restless, 'slow-disk'] }
   },
   {
-    name: 'lets-a-write-under-way-outlive-its-cut',
-    invariant: 'IX1',
-    also: ['IS8', 'IS7', 'IS4'],
-    patches: [
-      without('lib/raft/log-state.ts', 'for (const write of this.#writes) write.index = Math.min(write.index, index)')
-    ],
-    by: {
-      depth: 'shallow',
-      faults: [],
-      // What a leader has given to a disk that hangs is cut by its successor before the disk goes on.
-      schedule: inRounds(5_000, 4, [
-        { at: 0, kind: 'isolate-leader', node: 'leader', ms: 1_700, amount: 0.2 },
-        { at: 3, kind: 'hung-disk', node: 'leader', ms: 2_600, amount: 1 }
-      ]),
-      durationMs: 25_000
-    }
-  },
-  {
     name: 'commits-what-it-has-not-compared',
     invariant: 'IS9',
     also: ['IS6'],
@@ -240,7 +222,7 @@ export const replication: readonly Mutant[] = [
   {
     name: 'lets-a-late-append-cut-what-was-promised',
     invariant: 'ID1',
-    also: ['IS7', 'IS4', 'IS5'],
+    also: ['IP3', 'IS8', 'IS7', 'IS4', 'IS5'],
     patches: [
       {
         file: 'lib/raft/follower.ts',

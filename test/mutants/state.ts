@@ -81,7 +81,7 @@ export const state: readonly Mutant[] = [
   {
     name: 'takes-no-session-up-after-a-restart',
     invariant: 'IA3',
-    also: ['IO1', 'IK1'],
+    also: ['IA1', 'IO1', 'IK1'],
     patches: [
       {
         file: 'lib/machine/replicated-machine.ts',
@@ -116,8 +116,8 @@ export const state: readonly Mutant[] = [
   },
   {
     name: 'flushes-without-a-sync',
-    invariant: 'IA3',
-    also: ['IK1', 'IO1', 'IA1'],
+    invariant: 'IP3',
+    also: ['IA3', 'IA1', 'IK1'],
     patches: [
       {
         file: 'lib/kv/flush.ts',
@@ -180,5 +180,18 @@ export const state: readonly Mutant[] = [
       }
     ],
     by: { depth: 'deep', faults: [...restless, 'stall', 'bandwidth'] }
+  },
+  {
+    name: 'decides-a-serial-twice',
+    invariant: 'IX1',
+    also: ['IX1: a serial is decided once'],
+    patches: [
+      {
+        file: 'lib/machine/decisions.ts',
+        find: 'if (known?.meetsPending(serial, serial + count - 1) === true || this.#crowded(count)) return false',
+        replace: 'if (this.#crowded(count)) return false'
+      }
+    ],
+    by: { depth: 'shallow', faults: [...restless, 'duplicate', 'stall'] }
   }
 ]
