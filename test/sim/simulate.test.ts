@@ -338,7 +338,8 @@ t.test('a class that never struck is named', async t => {
 
 t.test('a trace is a page that says what was broken', async t => {
   const low = (): string => 'it never holds'
-  const { trace } = await simulate({ ...base, trace: true, check: [low] })
+  const { trace, ...report } = await simulate({ ...base, trace: true, check: [low] })
+  t.strictSame(report, await simulate({ ...base, check: [low] }), 'to be watched changes nothing')
   t.match(trace, /^<!doctype html>/)
   t.match(trace, /<b>low<\/b> it never holds/)
   t.match(trace, /propose /)
