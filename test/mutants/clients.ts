@@ -72,7 +72,7 @@ export const clients: readonly Mutant[] = [
         replace: 'finishRound(state, lead)'
       }
     ],
-    by: { depth: 'shallow', faults: ['pause', 'stall', 'delay', 'one-way'] }
+    by: { scenario: 'late-answers-to-a-round-confirm-no-later-read' }
   },
   {
     name: 'reads-before-its-no-op-is-committed',
