@@ -35,6 +35,11 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import('./bench-load.ts')).benchLoad
   },
   {
+    name: 'check-history',
+    summary: 'judge whether a recorded history is linearizable',
+    load: async () => (await import('./check-history.ts')).checkHistory
+  },
+  {
     name: 'sim',
     summary: 'run a cluster through storms of faults in virtual time',
     load: async () => (await import('./sim.ts')).sim

@@ -16,7 +16,9 @@ function anyFault(nodes: number, durationMs: number, kinds: readonly FaultClass[
     return fc.record({
       at: fc.nat(durationMs - 1),
       kind: fc.constant(kind),
+      // In this order, so that who leads then shrinks to a node by its place.
       node: fc.oneof(
+        { withCrossShrink: true },
         { weight: 3, arbitrary: fc.nat(nodes - 1) },
         { weight: 1, arbitrary: fc.constant('leader' as const) }
       ),

@@ -1,11 +1,16 @@
 // Failing cases are cut down to what they need: exactly, in a bounded number of runs, and always to the same one.
+import { join } from 'node:path'
 import fc from 'fast-check'
 import { t } from 'tap'
 import type { StrettoError } from '../../lib/base/errors.ts'
 import type { Case } from '../../lib/sim/case.ts'
-import type { FaultClass, FaultEvent } from '../../lib/sim/faults.ts'
+import { type FaultClass, type FaultEvent, faultNames } from '../../lib/sim/faults.ts'
 import { type Outcome, type ShrinkProgress, shrinkCase } from '../../lib/sim/shrink.ts'
 import { anySchedule } from '../help/any-case.ts'
+import { Overlay } from '../mutants/overlay.ts'
+import { planted } from '../mutants/planted.ts'
+
+t.setTimeout(180_000)
 
 const durationMs = 30_000
 
@@ -131,4 +136,33 @@ t.test('only the same failure counts', async t => {
   t.equal(assertion.case.schedule.length, 10)
   const stack = await shrinkCase(large, { run: twoOf('IX1', 'a text\n at 1:2', 'a text\n at 3:4') })
   t.equal(stack.case.schedule.length, 0)
+})
+
+t.test('a bug planted in the code, found in a storm of all faults, needs two or three of them', async t => {
+  const mutant = planted.find(({ name }) => name === 'votes-for-a-shorter-log')!
+  const overlay = new Overlay(mutant.patches)
+  t.teardown(() => overlay.remove())
+  type Room = typeof import('../../lib/sim/shrink.ts') &
+    typeof import('../../lib/sim/case.ts') &
+    typeof import('../../lib/sim/run.ts')
+  const room = async (name: string): Promise<Room> => (await import(join(overlay.folder, 'lib/sim', name))) as Room
+  const [{ runSeed }, { caseOf, runCase }, { shrinkCase }] = [
+    await room('run.ts'),
+    await room('case.ts'),
+    await room('shrink.ts')
+  ]
+  let found: Case | null = null
+  for (let seed = 1; found === null && seed <= 40; seed++) {
+    const options = { seed, nodes: 5, clients: 3, depth: 'shallow', faults: faultNames, durationMs: 20_000 } as const
+    const report = await runSeed(options)
+    if (report.violation !== null && report.schedule.length >= 30) found = caseOf(options, report)
+  }
+  t.equal(found?.invariant, mutant.invariant)
+  const { case: smallest, runs } = await shrinkCase(found!, { runsMax: 250, seeds: 0 })
+  t.ok(
+    smallest.schedule.length <= 3,
+    `${found!.schedule.length} faults became ${smallest.schedule.length} in ${runs} runs`
+  )
+  t.equal(smallest.clients, 1)
+  t.match((await runCase(smallest)).violation, { invariant: 'IS5' })
 })
