@@ -153,8 +153,10 @@ export function spoil(random: Random, operations: readonly Operation<StoreInput,
   const value = values[random.below(values.length)]!
   const { input, output } = operation
   if (input.f === 'get') operation.output = value
-  else if (input.f !== 'txn') operation.outcome = 'fail'
-  else {
+  else if (input.f !== 'txn') {
+    operation.outcome = 'fail'
+    operation.output = undefined
+  } else {
     const steps = output as readonly TransactionStep[]
     const at = random.below(steps.length)
     operation.output = steps.map((step, place) => (place === at && step[0] === 'get' ? ['get', step[1], value] : step))

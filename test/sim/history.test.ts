@@ -1,4 +1,5 @@
 // Recording what clients were told, and histories as files: read back as they were written, and told where they are wrong.
+import { deepStrictEqual } from 'node:assert'
 import fc from 'fast-check'
 import { t } from 'tap'
 import { AssertionError } from '../../lib/base/assert.ts'
@@ -6,8 +7,7 @@ import { Random } from '../../lib/base/random.ts'
 import { History } from '../../lib/sim/history.ts'
 import { HistoryReader, historyLines, MalformedHistory, type StoreOperation } from '../../lib/sim/history-file.ts'
 import { checkLinearizable } from '../../lib/sim/linearizable.ts'
-import type { StoreInput, StoreOutput } from '../../lib/sim/transaction-model.ts'
-import { transactionModel } from '../../lib/sim/transaction-model.ts'
+import { type StoreInput, type StoreOutput, transactionModel } from '../../lib/sim/transaction-model.ts'
 import { randomHistory, spoil } from '../help/random-history.ts'
 
 t.test('an operation is unknown until it is answered, and is answered once', async t => {
@@ -45,7 +45,6 @@ function readLines(lines: Iterable<string>): HistoryReader {
 
 function plain(operation: StoreOperation): object {
   const { input, output, outcome, invokedTime, hint } = operation
-  // A failed write has nothing to tell but that it was called.
   return { input, output, outcome, invokedTime, hint }
 }
 
@@ -68,11 +67,11 @@ t.test('a history is read as it was written, and judged alike', async t => {
       if (spoilt) spoil(random, operations)
       const lines = [...historyLines(operations)]
       const read = readLines(lines).operations
-      t.strictSame(read.map(plain), operations.map(plain))
-      t.strictSame([...historyLines(read)], lines)
+      deepStrictEqual(read.map(plain), operations.map(plain))
+      deepStrictEqual([...historyLines(read)], lines)
       const { valid } = checkLinearizable(operations, transactionModel)
       if (valid === false) invalid++
-      t.equal(checkLinearizable(read, transactionModel).valid, valid)
+      deepStrictEqual(checkLinearizable(read, transactionModel).valid, valid)
     }),
     { numRuns: 100 }
   )
