@@ -70,7 +70,8 @@ interface Failed {
 function failure({ seed, counterexamplePath, errorInstance, counterexample }: Failed): Error {
   const file = relative(process.cwd(), process.argv[1] ?? '')
   const replay = `FC_SEED=${seed} FC_PATH=${counterexamplePath} npx tsx ${file}`
-  return new Error([replay, fc.stringify(counterexample), stackOf(errorInstance)].join('\n\n'))
+  const text = [replay, fc.stringify(counterexample), stackOf(errorInstance)].join('\n\n')
+  return new Error(text.replaceAll(/([^ ])\1{99,}/g, all => `${all[0]} (${all.length} times)`))
 }
 
 export function stackOf(error: unknown): string {

@@ -9,6 +9,14 @@ import { bytes, type Plain, plain, text } from './bed.ts'
 /** What became of a command, in texts and numbers. */
 export type Said = readonly [status: number, revision: number, answer: unknown]
 
+export interface ModelScan {
+  readonly from: string
+  readonly to: string | null
+  readonly limit: number
+  readonly reverse: boolean
+  readonly keysOnly: boolean
+}
+
 export class Model {
   revision = 1
   readonly entries = new Map<string, Plain>()
@@ -39,6 +47,14 @@ export class Model {
   range(from: string, to: string | null): Plain[] {
     const found = [...this.entries.values()].filter(({ key }) => key >= from && (to === null || key < to))
     return found.toSorted((a, b) => (a.key < b.key ? -1 : 1))
+  }
+
+  /** A range as a scan gives it; without an end where `to` is null, without a limit where that is 0. */
+  scan({ from, to, limit, reverse, keysOnly }: ModelScan): Plain[] {
+    const found = this.range(from, to)
+    if (reverse) found.reverse()
+    const entries = limit === 0 ? found : found.slice(0, limit)
+    return keysOnly ? entries.map(entry => ({ ...entry, value: null })) : entries
   }
 
   #increment(key: string, present: Plain | null, by: number): Said {
