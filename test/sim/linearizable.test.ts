@@ -290,7 +290,7 @@ t.test('transactions happen at one point', async t => {
         ]
       },
       0
-    ) // prettier-ignore
+    )
     const gets = (values: readonly [Value, Value]) =>
       [
         ['get', 'a', values[0]],
