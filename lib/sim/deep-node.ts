@@ -9,7 +9,7 @@ import { MemoryNet } from '../transport/memory-net.ts'
 import type { MountedDisk } from './disk.ts'
 import type { RotKind } from './disk-rot.ts'
 import type { BlockEnd } from './ghost-log.ts'
-import { type DurableView, SimNode, type SimNodeParts } from './sim-node.ts'
+import { type DurableView, isBug, SimNode, type SimNodeParts } from './sim-node.ts'
 import { Witness } from './witness.ts'
 import { Life } from './world.ts'
 
@@ -97,6 +97,10 @@ export class DeepNode extends SimNode {
   /** The disk cannot be used, or the cluster knows this node with another disk: the process ends with one line. */
   #refused(life: Life, error: Error): void {
     if (life.over) return
+    if (isBug(error)) {
+      this.#parts.broken(error)
+      return
+    }
     this.#parts.found(this, error.message)
     if (error instanceof StrettoError && error.message.includes('members replace')) this.lost = true
     this.crash('killed')

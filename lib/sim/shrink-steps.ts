@@ -74,6 +74,12 @@ function earlier(found: Case, place: number, byMs: number): Case {
   return { ...found, durationMs: Math.max(100, found.durationMs - byMs), schedule }
 }
 
+/** A storm of whole tenths of a second: longer by less than one, and plainer. */
+export function* plainerDuration(found: Case): Iterable<Case> {
+  const durationMs = Math.ceil(found.durationMs / 100) * 100
+  if (durationMs > found.durationMs) yield { ...found, durationMs }
+}
+
 /** The fault of place `at` with a rounder amount. */
 export function* plainerAmounts(found: Case, at: number): Iterable<Case> {
   const event = found.schedule[at]!

@@ -4,6 +4,7 @@ import { type Case, runCase } from './case.ts'
 import type { RunReport } from './run.ts'
 import {
   plainerAmounts,
+  plainerDuration,
   plainerTimes,
   shorter,
   smallerClusters,
@@ -120,6 +121,7 @@ class Shrinking {
     await this.#eachFault(targetsOf)
     this.#stage = 'times'
     await this.#eachFault(plainerTimes)
+    await this.#greedily(plainerDuration)
     await this.#eachFault(plainerAmounts)
   }
 

@@ -154,7 +154,7 @@ export abstract class SimNode {
   /** A life of the node has ended by itself: a fault of the disk begins another one, a few times; a bug ends the run. */
   protected failed(life: Life, error: Error): void {
     if (life.over) return
-    if (error instanceof AssertionError || error instanceof Violation) {
+    if (isBug(error)) {
       this.parts.broken(error)
       return
     }
@@ -181,4 +181,9 @@ export abstract class SimNode {
   protected abstract die(death: Death): void
   /** Damages the log of a node that is down, so that it must notice; false where there was nothing to damage. */
   abstract rot(blocks: number): boolean
+}
+
+/** No disk, link or peer makes these: the code itself is at fault. */
+export function isBug(error: Error): boolean {
+  return [AssertionError, Violation, TypeError, RangeError, ReferenceError].some(kind => error instanceof kind)
 }
