@@ -1,4 +1,5 @@
 // Writes as a test asks for them: made through a client, given to the model, and both ends spelled out alike.
+import { deepStrictEqual } from 'node:assert/strict'
 import fc from 'fast-check'
 import { codeOfNumber } from '../../lib/base/errors.ts'
 import type { Entry } from '../../lib/client/entry.ts'
@@ -81,18 +82,18 @@ function wanted({ op, previous }: WriteSpec, [status, revision, answer]: Said): 
   return previous ? { revision, deleted: fields[0], previous: fields[1] } : { revision, deleted: fields[0] }
 }
 
-export function told(end: End<object>): object {
+function told(end: End<object>): object {
   if ('code' in end) return { code: end.code, current: plainOf((end.current ?? null) as Entry<Uint8Array> | null) }
   const { result } = end
   return 'previous' in result ? { ...result, previous: plainOf(result.previous as Entry<Uint8Array> | null) } : result
 }
 
-/** An answer was lost with its link, and was too large to be kept for a second time. */
-export function isGone(end: End<object>): boolean {
+/** An answer was lost with its link or its node, and was too large to be kept for a second time. */
+function isGone(end: End<object>): boolean {
   return 'code' in end ? end.code === 'CONDITION_FAILED' && end.current === undefined : 'resultGone' in end.result
 }
 
-export function withoutEntry(must: object): object {
+function withoutEntry(must: object): object {
   const { previous, current, ...rest } = must as { readonly previous?: Plain; readonly current?: Plain }
   if ((previous ?? current)?.value !== large) throw new Error('an answer is gone that was small enough to be kept')
   return 'code' in rest ? { ...rest, current: null } : { ...rest, resultGone: true }
@@ -102,4 +103,9 @@ export function apply(spec: WriteSpec, ifRevision: number | null, believed: Beli
   const said = believed.store.execute(commandOf(spec, ifRevision))
   believed.remember()
   return wanted(spec, said)
+}
+
+/** The caller was told what the model says; or that it was applied, where the answer could not be kept until it was heard. */
+export function agree(end: End<object>, must: object): void {
+  deepStrictEqual(told(end), isGone(end) ? withoutEntry(must) : must)
 }
