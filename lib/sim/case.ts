@@ -69,7 +69,9 @@ export function formatCase(found: Case): string {
     return [`  ${JSON.stringify(field)}: ${inline(found[field])}`]
   })
   const events = found.schedule.map(event => `    ${inline(event, eventFields)}`)
-  lines.push(events.length === 0 ? '  "schedule": []' : `  "schedule": [\n${events.join(',\n')}\n  ]`)
+  // As the formatter of JSON would have it: one fault beside the brackets, more of them each on its line.
+  const list = events.length < 2 ? events.join('').trim() : `\n${events.join(',\n')}\n  `
+  lines.push(`  "schedule": [${list}]`)
   return `{\n${lines.join(',\n')}\n}\n`
 }
 

@@ -15,7 +15,10 @@ const plain: Case = {
   clients: 1,
   durationMs: 600,
   workload: { keys: 1, kinds: ['put', 'get'] },
-  schedule: [{ at: 100, kind: 'crash', node: 'leader', ms: 50, amount: 0 }],
+  schedule: [
+    { at: 100, kind: 'crash', node: 'leader', ms: 50, amount: 0 },
+    { at: 200, kind: 'reset', node: 2, ms: 0, amount: 0.5 }
+  ],
   invariant: 'IS1',
   note: 'Two led the same term.'
 }
@@ -30,7 +33,8 @@ const text = `{
   "durationMs": 600,
   "workload": { "keys": 1, "kinds": ["put", "get"] },
   "schedule": [
-    { "at": 100, "kind": "crash", "node": "leader", "ms": 50, "amount": 0 }
+    { "at": 100, "kind": "crash", "node": "leader", "ms": 50, "amount": 0 },
+    { "at": 200, "kind": "reset", "node": 2, "ms": 0, "amount": 0.5 }
   ]
 }
 `
@@ -41,6 +45,9 @@ t.test('a case has one text, a line for each fault, and comes back from it', asy
   const bare: Case = { seed: 0, depth: 'deep', nodes: 1, clients: 1, durationMs: 1, schedule: [] }
   t.match(formatCase(bare), '"schedule": []')
   t.same(readCase(formatCase(bare)), bare)
+  const one = { ...bare, schedule: plain.schedule.slice(1) }
+  t.match(formatCase(one), '"schedule": [{ "at": 200, "kind": "reset", "node": 2, "ms": 0, "amount": 0.5 }]')
+  t.same(readCase(formatCase(one)), one)
   fc.assert(fc.property(anyCase, found => t.same(readCase(formatCase(found)), found)))
 })
 

@@ -2,14 +2,16 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { t } from 'tap'
-import { readCase, runCase } from '../../lib/sim/case.ts'
+import { formatCase, readCase, runCase } from '../../lib/sim/case.ts'
 
 t.setTimeout(120_000)
 const folder = fileURLToPath(new URL('regress/', import.meta.url))
 
 for (const file of readdirSync(folder).toSorted()) {
   t.test(file, async t => {
-    const kept = readCase(readFileSync(folder + file, 'utf8'))
+    const text = readFileSync(folder + file, 'utf8')
+    const kept = readCase(text)
+    t.equal(formatCase(kept), text, 'it is written as stretto sim writes it')
     t.ok(kept.note !== undefined && kept.invariant !== undefined, 'it says what it once showed')
     const { violation, operations } = await runCase(kept)
     const replay = `npx stretto sim --schedule test/sim/regress/${file}`
