@@ -1,5 +1,5 @@
 // Mutants of what clients are promised: reads that are not stale, writes whose fate is told truly.
-import { type Mutant, without } from './mutant.ts'
+import { inRounds, type Mutant, without } from './mutant.ts'
 
 const restless = ['partition', 'isolate-leader', 'crash', 'delay', 'drop'] as const
 
@@ -150,7 +150,17 @@ export const clients: readonly Mutant[] = [
         replace: 'draft.path = null'
       }
     ],
-    by: { depth: 'deep', faults: ['reset', ...restless] }
+    by: {
+      depth: 'deep',
+      faults: [],
+      // All processes are killed, and are back when the patience of their clients is over.
+      schedule: inRounds(5_000, 4, [
+        { at: 0, kind: 'crash', node: 0, ms: 2_600, amount: 1 },
+        { at: 0, kind: 'crash', node: 1, ms: 2_600, amount: 1 },
+        { at: 0, kind: 'crash', node: 2, ms: 2_600, amount: 1 }
+      ]),
+      durationMs: 25_000
+    }
   },
   {
     name: 'sends-a-write-again-under-another-name',
@@ -179,17 +189,35 @@ export const clients: readonly Mutant[] = [
         replace: "refusal('NOT_LEADER', 'not-applied', 'leadership was lost before the request was committed', 0)"
       }
     ],
-    by: { depth: 'deep', faults: ['isolate-leader', 'partition', 'stall'] }
+    by: {
+      depth: 'deep',
+      faults: [],
+      // Nobody hears anybody until the leader has given up; then the records that it had to give up are committed.
+      schedule: inRounds(5_000, 4, [
+        { at: 0, kind: 'bridge', node: 0, ms: 2_600, amount: 0 },
+        { at: 0, kind: 'bridge', node: 1, ms: 2_600, amount: 0 },
+        { at: 0, kind: 'bridge', node: 2, ms: 2_600, amount: 0 }
+      ]),
+      durationMs: 25_000
+    }
   },
   {
-    name: 'hands-an-answer-to-its-neighbour',
+    name: 'answers-a-write-with-what-became-of-the-one-before',
     invariant: 'IO1',
-    also: ['IK1', 'IL5', 'IA3'],
+    also: ['IK1', 'IA3', 'ID1'],
     patches: [
       {
         file: 'lib/server/client-port.ts',
+        find: '  #paused = false\n',
+        replace: '  #paused = false\n  #before: WriteResult | null = null\n'
+      },
+      {
+        file: 'lib/server/client-port.ts',
         find: 'life.node.write(frame, result => this.#send(resultFrame(number, result)))',
-        replace: 'life.node.write(frame, result => this.#send(resultFrame(number ^ 1, result)))'
+        replace: `life.node.write(frame, result => {
+      this.#send(resultFrame(number, this.#before ?? result))
+      this.#before = result
+    })`
       }
     ],
     by: { depth: 'deep', faults: ['delay', 'crash'] }

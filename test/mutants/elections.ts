@@ -131,7 +131,7 @@ export const elections: readonly Mutant[] = [
         replace: "if (request.last.index < state.log.last.index) return 'log'"
       }
     ],
-    by: { depth: 'shallow', faults: restless, nodes: 5 }
+    by: { scenario: 'a-longer-log-of-an-older-term-does-not-win' }
   },
   {
     name: 'stands-with-a-damaged-log',

@@ -44,7 +44,7 @@ export const liveness: readonly Mutant[] = [
         replace: 'if (state.now >= patientUntil) lead.quorumCheckAt = state.now + state.config.electionTimeoutMsMax'
       }
     ],
-    by: { depth: 'shallow', faults: ['one-way'] }
+    by: { scenario: 'who-hears-nobody-leads-no-more' }
   },
   {
     name: 'beats-too-rarely',

@@ -27,14 +27,14 @@ export const memory: readonly Mutant[] = [
         replace: 'second.sequence < first.sequence'
       }
     ],
-    by: { depth: 'deep', faults: ['crash', 'crash-all', 'partition'] }
+    by: { depth: 'deep', faults: ['isolate-leader', 'crash', 'crash-all'] }
   },
   {
     name: 'writes-every-save-into-the-same-slot',
     invariant: 'IP3',
-    also: ['IP2', 'IS6', 'IL3', 'IL1'],
+    also: ['IP2', 'IS6', 'IX1: no record is of a later term than the node'],
     patches: [without('lib/log/memory-keeper.ts', 'if (sync) this.#target = this.#target === 0 ? 1 : 0')],
-    by: { depth: 'deep', faults: ['torn', 'lost-writes'] }
+    by: { scenario: 'the-damage-of-one-slot-brings-no-older-vote-back' }
   },
   {
     name: 'takes-a-failed-write-of-a-slot-for-done',

@@ -11,7 +11,7 @@ export const replication: readonly Mutant[] = [
   {
     name: 'obeys-a-deposed-leader-while-it-leads',
     invariant: 'IS2',
-    also: ['IX1: a block follows the end of the log', 'IX1: no committed record is ever cut'],
+    also: [],
     patches: [
       {
         file: 'lib/raft/core.ts',
@@ -32,7 +32,7 @@ export const replication: readonly Mutant[] = [
       without('lib/raft/invariants.ts', "assert(after.durable >= before.durable, 'a leader never cuts')"),
       without('lib/raft/invariants.ts', nextPastTheEnd)
     ],
-    by: { depth: 'shallow', faults: [...disorder, 'stall', 'pause', 'isolate-leader'] }
+    by: { scenario: 'a-deposed-leader-is-not-obeyed' }
   },
   {
     name: 'compares-no-term-before-it-appends',
@@ -222,7 +222,7 @@ export const replication: readonly Mutant[] = [
   {
     name: 'lets-a-late-append-cut-what-was-promised',
     invariant: 'ID1',
-    also: ['IP3', 'IS8', 'IS7', 'IS4', 'IS5'],
+    also: ['IP3', 'IS8', 'IS7', 'IS4', 'IS5', 'IL3', 'IL1'],
     patches: [
       {
         file: 'lib/raft/follower.ts',

@@ -167,31 +167,5 @@ export const state: readonly Mutant[] = [
       ...decidedTwice
     ],
     by: { depth: 'shallow', faults: [...restless, 'duplicate', 'stall'] }
-  },
-  {
-    name: 'takes-back-nothing-when-asked-to-resolve',
-    invariant: 'IO1',
-    also: ['IK1'],
-    patches: [
-      {
-        file: 'lib/machine/decisions.ts',
-        find: '    this.#table.store(session, serial, cancelled)\n    return cancelled',
-        replace: '    return cancelled'
-      }
-    ],
-    by: { depth: 'deep', faults: [...restless, 'stall', 'bandwidth'] }
-  },
-  {
-    name: 'decides-a-serial-twice',
-    invariant: 'IX1',
-    also: ['IX1: a serial is decided once'],
-    patches: [
-      {
-        file: 'lib/machine/decisions.ts',
-        find: 'if (known?.meetsPending(serial, serial + count - 1) === true || this.#crowded(count)) return false',
-        replace: 'if (this.#crowded(count)) return false'
-      }
-    ],
-    by: { depth: 'shallow', faults: [...restless, 'duplicate', 'stall'] }
   }
 ]
