@@ -25,9 +25,10 @@ t.test('each patch fits exactly once, and changes something', async t => {
   t.ok(planted.length >= 40, `${planted.length} mutants`)
 })
 
-t.test('names are unique and say what the mutant does', async t => {
+t.test('no mutant is planted twice, and names say what they do', async t => {
   const names = planted.map(({ name }) => name)
   t.equal(new Set(names).size, names.length)
+  t.equal(new Set(planted.map(({ patches }) => JSON.stringify(patches))).size, planted.length)
   for (const name of names) if (!/^[a-z]+(-[a-z]+)+$/.test(name)) t.fail(`${name} is no name`)
 })
 

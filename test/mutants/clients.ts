@@ -57,50 +57,6 @@ export const clients: readonly Mutant[] = [
     by: { depth: 'shallow', faults: ['partition', 'bridge', 'ring'], nodes: 5 }
   },
   {
-    name: 'lets-an-answer-to-an-earlier-round-confirm',
-    invariant: 'IK1',
-    also: [],
-    patches: [
-      {
-        file: 'lib/raft/read-rounds.ts',
-        find: 'if (!this.#underWay || number !== this.number || this.#answered.has(peer)) return',
-        replace: 'if (!this.#underWay || this.#answered.has(peer)) return'
-      },
-      {
-        file: 'lib/raft/leader.ts',
-        find: 'if (reply.round === lead.rounds.number) finishRound(state, lead)',
-        replace: 'finishRound(state, lead)'
-      }
-    ],
-    by: { scenario: 'late-answers-to-a-round-confirm-no-later-read' }
-  },
-  {
-    name: 'reads-before-its-no-op-is-committed',
-    invariant: 'IK1',
-    also: [],
-    patches: [
-      {
-        file: 'lib/raft/leader.ts',
-        find: 'if (lead === null || log.trail.termAt(log.commit) !== state.term) return',
-        replace: 'if (lead === null) return'
-      }
-    ],
-    by: { depth: 'shallow', faults: [...restless, 'slow-disk'] }
-  },
-  {
-    name: 'lets-a-read-join-the-round-under-way',
-    invariant: 'IK1',
-    also: [],
-    patches: [
-      {
-        file: 'lib/raft/read-rounds.ts',
-        find: 'this.#waiting.push(read)',
-        replace: 'if (this.#underWay) this.#reads.push(read)\n    else this.#waiting.push(read)'
-      }
-    ],
-    by: { depth: 'shallow', faults: ['delay', 'slow'] }
-  },
-  {
     name: 'lets-an-earlier-answer-confirm-a-later-question',
     invariant: 'IK1',
     also: [],

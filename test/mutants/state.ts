@@ -44,19 +44,6 @@ export const state: readonly Mutant[] = [
     by: { depth: 'shallow', faults: ['crash', 'crash-all'] }
   },
   {
-    name: 'flushes-beyond-its-own-disk',
-    invariant: 'IA2',
-    also: [],
-    patches: [
-      {
-        file: 'lib/node/applier.ts',
-        find: 'this.#logBytesSinceFlush === 0 || this.applied > this.#durable) return',
-        replace: 'this.#logBytesSinceFlush === 0) return'
-      }
-    ],
-    by: { depth: 'shallow', faults: ['slow-disk', 'hung-disk'] }
-  },
-  {
     name: 'commits-beyond-its-log',
     invariant: 'IA2',
     also: ['IS6', 'IS9'],
@@ -113,19 +100,6 @@ export const state: readonly Mutant[] = [
       }
     ],
     by: { depth: 'deep', faults: ['crash', 'crash-all'] }
-  },
-  {
-    name: 'flushes-without-a-sync',
-    invariant: 'IP3',
-    also: ['IA3', 'IA1', 'IK1'],
-    patches: [
-      {
-        file: 'lib/kv/flush.ts',
-        find: 'this.#batch.write({ sync: true }),',
-        replace: 'this.#batch.write({ sync: false }),'
-      }
-    ],
-    by: { depth: 'deep', faults: ['lost-writes', 'crash-all'] }
   },
   {
     name: 'executes-what-came-before',
