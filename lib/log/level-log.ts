@@ -69,6 +69,7 @@ export class LevelLog implements Log {
   #freeable: Index = 0
   #sweeping = false
   #fault: StrettoError | null = null
+  #failed: ((error: Error) => void) | null = null
   #closing: Done | null = null
 
   constructor(parts: LevelLogParts) {
@@ -350,8 +351,20 @@ export class LevelLog implements Log {
     this.#waiting = []
     this.#env.soon(() => {
       for (const job of jobs) job.done(fault)
+      this.#tell()
       this.#closeWhenIdle()
     })
+  }
+
+  watch(failed: (error: Error) => void): void {
+    this.#failed = failed
+    if (this.#fault !== null) this.#env.soon(() => this.#tell())
+  }
+
+  #tell(): void {
+    const failed = this.#failed
+    this.#failed = null
+    failed?.(this.#fault!)
   }
 
   close(done: Done): void {

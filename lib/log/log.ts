@@ -34,6 +34,8 @@ export interface Log {
   readonly cuts: number
   /** Bytes on disk, by the log's own count. */
   readonly bytes: number
+  /** `failed` comes once, with the error that ended this life of the log, also where no write waits for an answer. */
+  watch(failed: (error: Error) => void): void
   close(done: Done): void
 }
 

@@ -73,6 +73,7 @@ export class MemoryLog implements Log {
   #running: readonly Job[] | null = null
   #timer: Cancel | null = null
   #fault: StrettoError | null = null
+  #failed: ((error: Error) => void) | null = null
   #crashed = false
   #closing: Done | null = null
 
@@ -252,8 +253,20 @@ export class MemoryLog implements Log {
     this.#forget()
     this.#env.soon(() => {
       for (const job of jobs) job.done(error)
+      this.#tell()
       this.#closeWhenIdle()
     })
+  }
+
+  watch(failed: (error: Error) => void): void {
+    this.#failed = failed
+    if (this.#fault !== null) this.#env.soon(() => this.#tell())
+  }
+
+  #tell(): void {
+    const failed = this.#failed
+    this.#failed = null
+    failed?.(this.#fault!)
   }
 
   /**

@@ -92,6 +92,7 @@ export class Node {
     const applied = (answers: readonly Answer[]): void => this.#answered(answers)
     const failed = (error: Error): void => this.#fail(error)
     this.#applier = new Applier({ log, machine, limits, counters, applied, failed }, env.now())
+    log.watch(failed)
     transport.receive({
       message: envelope => this.#received(envelope),
       forwarded: (_from, request, answer) => this.#forwarded(request, answer),

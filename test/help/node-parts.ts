@@ -73,6 +73,7 @@ export class FakeLog implements Log {
   cuts = 0
   readonly coldReads: { readonly from: Index; readonly done: Done<readonly Block[] | null> }[] = []
   readonly writes: { readonly persist: Persist; readonly done: Done }[] = []
+  failed: ((error: Error) => void) | null = null
 
   get base(): Base {
     const { term, index } = logOrigin
@@ -108,6 +109,10 @@ export class FakeLog implements Log {
 
   cold(from: Index, _bytesMax: number, done: Done<readonly Block[] | null>): void {
     this.coldReads.push({ from, done })
+  }
+
+  watch(failed: (error: Error) => void): void {
+    this.failed = failed
   }
 
   close(): void {

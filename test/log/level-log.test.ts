@@ -13,6 +13,7 @@ import { CrashDisk } from '../help/crash-disk.ts'
 import { block, call, chainOf, endOf, founding, identity, membership, persist } from '../help/log-blocks.ts'
 import { fileParts, lifeOf, openMemoryOf, temporaryFolder } from '../help/log-life.ts'
 import { realEnv } from '../help/real-time.ts'
+import { SimDiskBed } from '../help/sim-disk-bed.ts'
 import { logSuite } from '../suite/log.ts'
 
 const base = foundingBase(founding)
@@ -205,6 +206,21 @@ t.test('a write that is refused ends this life, and the next one begins from wha
     t.ok(isPoint(points, opened, answered))
     await call<void>(done => next.close(done))
   }
+})
+
+t.test('a mark that cannot be written ends this life too, though no write waits for it', async t => {
+  const bed = new SimDiskBed(1)
+  const { log } = bed.openLog()
+  const told: Error[] = []
+  log.watch(error => told.push(error))
+  bed.call<void>(done => log.write(persist({ blocks: [block(log.tail, 1)] }), done))
+  // From here on only the mark of what was written is under way.
+  bed.disk.knobs.ioErrorChance = 1
+  bed.time.run(100)
+  t.match(told, [{ code: 'UNAVAILABLE', fate: 'unknown', message: /the memory of this node cannot be written/ }])
+  t.equal(told.length, 1)
+  const refused = bed.outcome<void>(done => log.write(persist({ blocks: [block(log.tail, 1)] }), done))
+  t.equal(refused.error, told[0])
 })
 
 t.test('overwritten blocks that come back are seen (ABA), and a legitimate cut is no alarm', async t => {

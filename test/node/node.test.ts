@@ -342,6 +342,19 @@ t.test('a write that the disk refuses ends the life: its fate is unknown', async
   t.match(write, [{ kind: 'refused', code: 'UNAVAILABLE', fate: 'unknown' }])
 })
 
+t.test(
+  'a log that fails while nobody writes ends the life: an idle leader must not hold on with a dead disk',
+  async t => {
+    const play = new PlayedNode().lead()
+    play.time.run(1_000)
+    const broken = new StrettoError('UNAVAILABLE', 'the memory of this node cannot be written', { fate: 'unknown' })
+    play.log.fail(broken)
+    play.settle()
+    t.same(play.failures, [broken])
+    t.match(play.write(draft()), [{ code: 'STOPPED' }])
+  }
+)
+
 t.test('a state that cannot go on ends the life, whoever finds out', async t => {
   const play = new PlayedNode({ limits: { flushAfterMs: 500 } }).lead()
   play.write(draft())
