@@ -32,6 +32,9 @@ export const caseLimits = {
 /** Calls without which nothing is committed, and so no progress is to be seen. */
 const writing: ReadonlySet<CallKind> = new Set(['put', 'delete', 'increment', 'put-pair', 'put-thrice'])
 
+/** What a formatter of JSON leaves in one line. */
+const lineLengthMax = 120
+
 const caseFields = [
   'note',
   'invariant',
@@ -66,7 +69,8 @@ export function caseOf(options: RunOptions, { schedule, violation }: RunReport):
 export function formatCase(found: Case): string {
   const lines = caseFields.flatMap(field => {
     if (found[field] === undefined || field === 'schedule') return []
-    return [`  ${JSON.stringify(field)}: ${inline(found[field])}`]
+    const line = `  ${JSON.stringify(field)}: ${inline(found[field])}`
+    return [field === 'workload' && line.length >= lineLengthMax ? `  "workload": ${unfolded(found.workload!)}` : line]
   })
   const events = found.schedule.map(event => `    ${inline(event, eventFields)}`)
   // As the formatter of JSON would have it: one fault beside the brackets, more of them each on its line.
@@ -181,6 +185,12 @@ function shown(value: unknown): string {
   if (value === undefined) return 'missing'
   const text = JSON.stringify(value)
   return text.length > 40 ? `${text.slice(0, 40)}...` : text
+}
+
+/** A field of it to a line. */
+function unfolded(shape: KvShape): string {
+  const lines = Object.entries(shape).map(([name, value]) => `    ${JSON.stringify(name)}: ${inline(value)}`)
+  return `{\n${lines.join(',\n')}\n  }`
 }
 
 /** In one line, with blanks where a formatter of JSON would have them; `order` is that of the fields. */

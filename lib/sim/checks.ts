@@ -313,6 +313,8 @@ export class Checks implements Watcher {
       throw new Violation('IS4', `${node.id} commits ${commit} of term ${end?.term ?? '?'} by counting in term ${led}`)
     }
     this.#judgeDurability(node, end, 'IS4', 'called committed')
+    // It has counted its own disk, where that has the record: the same as an acknowledgement.
+    if (node.durable.endAt(commit)?.chain === end.chain) seen.promise(end)
     for (const { last, term, chain } of log.within(this.commit, commit)) {
       const id = { index: last, term, chain }
       this.#committed.push(id)
@@ -360,16 +362,14 @@ export class Checks implements Watcher {
   /** A rejected write ends the life of the node: nothing goes on as if it had been done. */
   #judgeDisk(seen: Seen): void {
     const { node } = seen
+    // A process that is held up cannot end anything.
+    const since = Math.max(seen.rejectedAt, node.life?.stalledUntil ?? 0)
     const rejections = rejectionsOf(node)
     if (rejections > seen.rejections) {
       seen.rejections = rejections
       seen.rejectedAt = this.#now()
       seen.rejectedIn = node.node
-    } else if (
-      seen.rejectedIn !== null &&
-      seen.rejectedIn === node.node &&
-      this.#now() - seen.rejectedAt > faultMsMax
-    ) {
+    } else if (seen.rejectedIn !== null && seen.rejectedIn === node.node && this.#now() - since > faultMsMax) {
       throw new Violation('IX2', `${node.id} goes on ${faultMsMax} ms after its disk has rejected a write`)
     }
   }

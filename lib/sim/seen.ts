@@ -33,7 +33,7 @@ export class Seen {
   applied: Index = 0
   /** The term it was last seen to lead; 0 for none. */
   ledTerm: Term = 0
-  /** The highest record that it ever acknowledged to a leader. */
+  /** The highest record that it ever acknowledged to a leader, or as one by counting its own disk. */
   promised: LogId = logOrigin
   /** As a leader: what each peer has been counted with, and by the word of which of that peer's lives, at the earliest. */
   readonly matches = new Map<MemberKey, { match: Index; life: number }>()

@@ -48,6 +48,9 @@ t.test('a case has one text, a line for each fault, and comes back from it', asy
   const one = { ...bare, nodes: 3, schedule: plain.schedule.slice(1) }
   t.match(formatCase(one), '"schedule": [{ "at": 200, "kind": "reset", "node": 2, "ms": 0, "amount": 0.5 }]')
   t.same(readCase(formatCase(one)), one)
+  const wide = { ...bare, workload: { keys: 6, kinds: callKinds } }
+  t.match(formatCase(wide), /^ {2}"workload": \{\n {4}"keys": 6,\n {4}"kinds": \["put", .*"put-thrice"\]\n {2}\},$/m)
+  t.same(readCase(formatCase(wide)), wide)
   fc.assert(fc.property(anyCase, found => t.same(readCase(formatCase(found)), found)))
 })
 
