@@ -3,7 +3,7 @@
 import type { Log } from '../log/log.ts'
 import type { ClusterTime } from '../machine/cluster-time.ts'
 import type { Raft } from '../raft/doors.ts'
-import type { Envelope } from '../raft/message.ts'
+import { appendBlocksMax, type Envelope } from '../raft/message.ts'
 import { type Block, type Index, lastOf, type MemberKey, type Term } from '../raft/types.ts'
 import type { Counters } from './counters.ts'
 import type { NodeLimits } from './limits.ts'
@@ -109,15 +109,17 @@ export class Replicator {
   #blocksFrom(next: Index, now: number): readonly Block[] {
     const { log, limits, raft } = this.#parts
     const hot = log.hot(next, limits.appendBytesMax)
-    if (hot !== null) return hot
+    if (hot !== null) return hot.length > appendBlocksMax ? hot.slice(0, appendBlocksMax) : hot
     const cold = this.#cold
     if (cold === null || cold.term !== raft.status.term || cold.cuts !== log.cuts || cold.from !== next) {
       if (this.#mayRead(now)) this.#readCold(next)
       return none
     }
     if (cold.blocks === null) return none
-    this.#cold = null
-    return cold.blocks
+    const blocks = cold.blocks.slice(0, appendBlocksMax)
+    const rest = cold.blocks.slice(appendBlocksMax)
+    this.#cold = rest.length === 0 ? null : { ...cold, from: rest[0]!.first, blocks: rest }
+    return blocks
   }
 
   /** After a failure the disk is given a rest. */

@@ -40,11 +40,15 @@ export interface VoteReply {
   readonly reason: 'self' | 'log' | 'leader' | 'voted' | null
 }
 
+/** Blocks in one append at most: a receiver refuses more, however small they are. */
+export const appendBlocksMax = 4096
+
 /** Brings blocks, the commit index, a heartbeat and a read round, in any combination (paper 5.3, thesis 6.4). */
 export interface Append {
   readonly kind: 'append'
   /** The record just before the first block, or the one probed for. */
   readonly prev: LogId
+  /** At most `appendBlocksMax`. */
   readonly blocks: readonly Block[]
   readonly commit: Index
   /** The latest ReadIndex round of this leader; 0 before the first. */

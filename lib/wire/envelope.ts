@@ -18,9 +18,9 @@
 //   8 snapshot          last.term, last.index, last.chain, membership (bytes), machine version, size, hash
 //   9 snapshot-reply    installed
 
-import { unreachable } from '../base/assert.ts'
+import { assert, unreachable } from '../base/assert.ts'
 import { readU16, readU32, writeU32 } from '../base/bytes.ts'
-import type { Envelope, Message, Reject } from '../raft/message.ts'
+import { appendBlocksMax, type Envelope, type Message, type Reject } from '../raft/message.ts'
 import type { Block, SnapshotMeta } from '../raft/types.ts'
 import { blockHeaderBytes, readBlock } from '../record/block.ts'
 import { readMembership, writeMembership } from '../record/membership.ts'
@@ -30,8 +30,6 @@ import { versionMax } from './version.ts'
 
 const prefixBytes = 8
 const membershipBytesMax = 65_536
-/** Blocks in one append; a message of the largest size could not hold many more of sensible size. */
-export const appendBlocksMax = 4096
 
 const reasons = [null, 'self', 'log', 'leader', 'voted'] as const
 const noBlocks: readonly Block[] = []
@@ -83,6 +81,7 @@ function fieldsOf(message: Message): Packed[] {
       return [2, message.pre, message.round, message.granted, reasons.indexOf(message.reason)]
     case 'append': {
       const { prev, commit, round, time, blocks } = message
+      assert(blocks.length <= appendBlocksMax, 'an append holds no more blocks than its receiver takes')
       return [3, prev.term, prev.index, commit, round, time, blocks.length]
     }
     case 'append-reply': {

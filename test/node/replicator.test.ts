@@ -4,7 +4,7 @@ import { ClusterTime } from '../../lib/machine/cluster-time.ts'
 import { newCounters } from '../../lib/node/counters.ts'
 import type { NodeLimits } from '../../lib/node/limits.ts'
 import { Replicator } from '../../lib/node/replicator.ts'
-import type { Append, Envelope } from '../../lib/raft/message.ts'
+import { type Append, appendBlocksMax, type Envelope } from '../../lib/raft/message.ts'
 import { type Block, type Index, lastOf } from '../../lib/raft/types.ts'
 import { keyOf } from '../help/core-cluster.ts'
 import { FakeLog, noopBlocks, quickLimits } from '../help/node-parts.ts'
@@ -182,6 +182,22 @@ t.test('blocks that memory has let go of come from disk, with one read at a time
   t.same(lasts(bed.feed()), [5, 6], 'memory is preferred')
   bed.log.coldReads[1]!.done(null, bed.log.from(5))
   t.same(bed.feed(), [], 'and what the disk brings then is not sent again')
+})
+
+t.test('an append brings no more blocks than its receiver takes, however small they are', async t => {
+  const counts = (appends: readonly Append[]): number[] => appends.map(({ blocks }) => blocks.length)
+  const bed = new Bed({ appendBytesMax: 16 * kibibyte * kibibyte, inFlightBytesMax: 64 * kibibyte * kibibyte }).met()
+  bed.propose(2 * appendBlocksMax + 5, 0)
+  t.same(counts(bed.feed()), [appendBlocksMax, appendBlocksMax, 5], 'from memory')
+  const late = new Bed({ appendBytesMax: 16 * kibibyte * kibibyte, inFlightBytesMax: 64 * kibibyte * kibibyte }).met()
+  late.propose(appendBlocksMax + 5, 0)
+  late.log.hotFrom = 10_000
+  late.feed()
+  late.log.coldReads[0]!.done(null, late.log.from(2))
+  const appends = late.feed()
+  t.same(counts(appends), [appendBlocksMax, 5], 'from one reading of the disk')
+  t.equal(appends[1]!.prev.index, appendBlocksMax + 1)
+  t.equal(late.log.coldReads.length, 1)
 })
 
 t.test('what was read from disk before a cut, or in another term, is thrown away', async t => {

@@ -4,8 +4,8 @@ import fc from 'fast-check'
 import { t } from 'tap'
 import { toHex, writeU32 } from '../../lib/base/bytes.ts'
 import { StrettoError } from '../../lib/base/errors.ts'
+import { appendBlocksMax } from '../../lib/raft/message.ts'
 import { type Packed, pack } from '../../lib/record/pack.ts'
-import { appendBlocksMax } from '../../lib/wire/envelope.ts'
 import {
   chunkBytesMax,
   frameKind,
