@@ -3,8 +3,9 @@ import { readU32, readU64 } from '../base/bytes.ts'
 import type { Envelope } from '../raft/message.ts'
 import type { MemoryFabric } from '../transport/memory-net.ts'
 import { frameKind as clientFrame, framesOf } from '../wire/client.ts'
-import { frameKind as peerFrame, readPeerFrame } from '../wire/peer.ts'
+import { type PeerFrame, frameKind as peerFrame, readPeerFrame } from '../wire/peer.ts'
 import type { SimNode } from './sim-node.ts'
+import { Violation } from './violation.ts'
 import type { Watcher } from './watcher.ts'
 
 export class Eavesdropper implements NonNullable<MemoryFabric['onlooker']> {
@@ -23,7 +24,7 @@ export class Eavesdropper implements NonNullable<MemoryFabric['onlooker']> {
     if (node?.life == null || !node.effect(node.life)) return
     if (!this.#nodes.has(to)) this.#answered(node, bytes)
     else if (bytes[0] === peerFrame.envelope) {
-      const frame = readPeerFrame(bytes)
+      const frame = read(from, bytes)
       if (frame.kind !== 'envelope') return
       this.#onTheirWay.set(bytes, frame.envelope)
       this.#watcher.sent(frame.envelope)
@@ -44,5 +45,14 @@ export class Eavesdropper implements NonNullable<MemoryFabric['onlooker']> {
     for (const frame of framesOf(bytes) ?? []) {
       if (frame[4] === clientFrame.applied) this.#watcher.answered(node.key, readU32(frame, 12), readU64(frame, 16))
     }
+  }
+}
+
+/** Whatever a receiver would make of it, it is the sender who is at fault. */
+function read(from: string, bytes: Uint8Array): PeerFrame {
+  try {
+    return readPeerFrame(bytes)
+  } catch (error) {
+    throw new Violation('IX1', `${from} sends what cannot be read: ${(error as Error).message}`)
   }
 }
