@@ -116,18 +116,16 @@ export class Checks implements Watcher {
     const { hard } = durable
     if (!pre && hard.term < term)
       throw new Violation('IP1', `${id} speaks in term ${term}, with ${hard.term} on its disk`)
-    if (message.kind === 'append') this.#lead(seen, term)
-    else if (message.kind === 'append-reply') this.#judgeAcknowledgement(seen, to, term, message.match)
+    if (message.kind === 'append') {
+      this.#lead(seen, term)
+      this.#judgeRepair(seen, to, term, message.prev.index)
+    } else if (message.kind === 'append-reply') this.#judgeAcknowledgement(seen, to, term, message.match)
     if (pre) return
     if (message.kind === 'vote') this.#vote(seen, from, term)
     if (message.kind === 'vote-reply' && message.granted) this.#vote(seen, to, term)
   }
 
-  delivered({ from, term, message }: Envelope): void {
-    const seen = message.kind === 'append-reply' ? this.#byKey.get(from) : undefined
-    if (seen !== undefined && message.kind === 'append-reply')
-      this.#judgeRepair(seen, term, message.match, message.reject?.index ?? null)
-  }
+  delivered(): void {}
 
   dropped(): void {}
 
@@ -285,20 +283,22 @@ export class Checks implements Watcher {
     seen.acknowledge(term, match)
   }
 
-  /** Repair goes back a step for each term in which two logs differ, and not one for each record. */
-  #judgeRepair(seen: Seen, term: Term, match: Index, rejected: Index | null): void {
-    const { repair } = seen
-    if (repair.term !== term || match > repair.match)
+  /**
+   * Repair goes back a step for each term in which two logs differ, and not one for each record. Steps are what the leader
+   * asks for, ever lower: what is refused may have been on its way for long, in any order.
+   */
+  #judgeRepair(leader: Seen, to: MemberKey, term: Term, prev: Index): void {
+    const { status } = leader.node.node!.raft
+    const seen = this.#byKey.get(to)
+    if (seen === undefined || status.role !== 'leader' || status.term !== term) return
+    const match = status.match(to)
+    if (seen.repair.term !== term || match !== seen.repair.match)
       seen.repair = { term, match, lowest: Number.POSITIVE_INFINITY, steps: 0 }
-    if (rejected === null || rejected >= seen.repair.lowest) return
-    seen.repair.lowest = rejected
-    seen.repair.steps++
-    const stepsMax = seen.log.terms + this.#leaders.size + 2
-    if (seen.repair.steps > stepsMax)
-      throw new Violation(
-        'IL4',
-        `${seen.node.id} was asked for ${seen.repair.steps} ever lower records in term ${term}`
-      )
+    if (prev >= seen.repair.lowest) return
+    seen.repair.lowest = prev
+    const steps = ++seen.repair.steps
+    if (steps > seen.log.terms + this.#leaders.size + 2)
+      throw new Violation('IL4', `${seen.node.id} was asked for ${steps} ever lower records in term ${term}`)
   }
 
   /** State machine safety and the commit rule: the same records everywhere, and on the disks of a majority. */

@@ -44,7 +44,7 @@ export class Seen {
   /** Position of the next record that its machine is to execute, in the order of all that were ever executed. */
   next = 0
   executed: Index = 0
-  /** Probes that it has refused since its match rose last, each lower than all before it. */
+  /** Where it was asked whether its log is the leader's, each time lower than before, since its match last changed. */
   repair = { term: 0, match: 0, lowest: Number.POSITIVE_INFINITY, steps: 0 }
   /** Its disk has rejected something in this life of the node, at this time. */
   rejections = 0
