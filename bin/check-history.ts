@@ -2,10 +2,15 @@
 import { createReadStream } from 'node:fs'
 import { type Command, Option } from 'commander'
 import { faultText, UsageError } from '../lib/server/usage-error.ts'
-import { HistoryReader, MalformedHistory, type StoreOperation } from '../lib/sim/history-file.ts'
-import { type Counterexample, checkLinearizable, configurationsMaxDefault } from '../lib/sim/linearizable.ts'
-import type { Key } from '../lib/sim/sequential-model.ts'
-import { type Store, type StoreInput, type StoreOutput, transactionModel } from '../lib/sim/transaction-model.ts'
+import { HistoryReader, MalformedHistory, type StoreOperation } from '../lib/sim/history/history-file.ts'
+import { type Counterexample, checkLinearizable, configurationsMaxDefault } from '../lib/sim/history/linearizable.ts'
+import type { Key } from '../lib/sim/history/sequential-model.ts'
+import {
+  type Store,
+  type StoreInput,
+  type StoreOutput,
+  transactionModel
+} from '../lib/sim/history/transaction-model.ts'
 import { parseCount } from './client-options.ts'
 import { CommandFault, exitCode } from './faults.ts'
 import { defaultOutput, type Output, printJson, printLine, printTable, shown } from './print.ts'

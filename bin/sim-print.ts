@@ -1,6 +1,7 @@
 // What `stretto sim` says at its end: a table of figures, what struck how often, and each violation with its replay.
-import { type Case, formatCase } from '../lib/sim/case.ts'
+
 import { faultNames } from '../lib/sim/faults.ts'
+import { type Case, formatCase } from '../lib/sim/shrink/case.ts'
 import type { SimulateReport } from '../lib/sim/tally.ts'
 import { type Output, printJson, printTable, shown } from './print.ts'
 

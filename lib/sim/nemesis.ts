@@ -1,7 +1,7 @@
 // Carries a schedule of faults out on a cluster. What does not apply does nothing, so each part of a schedule is one too.
 import type { SimCluster } from './cluster.ts'
 import type { FaultClass, FaultEvent } from './faults.ts'
-import type { Death, SimNode } from './sim-node.ts'
+import type { Death, SimNode } from './node/sim-node.ts'
 
 /** Told of each fault that strikes, and until when, in virtual milliseconds. */
 export interface FaultListener {

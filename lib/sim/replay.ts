@@ -1,8 +1,8 @@
 // The one command that shows a run again, and the page that shows it as a diagram.
 import { type FaultClass, faultNames } from './faults.ts'
 import type { RunOptions, RunReport } from './run.ts'
-import { Trace } from './trace.ts'
-import { tracePage } from './trace-page.ts'
+import { tracePage } from './trace/page.ts'
+import { Trace } from './trace/trace.ts'
 
 type Replayed = Pick<RunOptions, 'seed' | 'nodes' | 'clients' | 'depth' | 'faults' | 'durationMs'>
 

@@ -2,12 +2,12 @@
 import { StrettoError } from '../base/errors.ts'
 import { checkNames, type Duration, msOf } from '../client/options.ts'
 import type { MemoryMachine } from '../machine/memory-machine.ts'
-import { caseFrom, caseLimits } from './case.ts'
 import type { Depth } from './cluster.ts'
 import { type FaultClass, type FaultEvent, readFaultClasses } from './faults.ts'
-import { type Check, type NamedInvariant, sameState } from './machine-checks.ts'
-import type { SimProgram } from './machine-workload.ts'
+import { type Check, type NamedInvariant, sameState } from './machine/checks.ts'
+import type { SimProgram } from './machine/workload.ts'
 import type { RunReport } from './run.ts'
+import { caseFrom, caseLimits } from './shrink/case.ts'
 
 export interface SimulateOptions {
   /** The first seed; 1 by default. The same options, seeds and code give the same runs on every machine. */

@@ -4,9 +4,9 @@ import type { Index, MemberKey, Term } from '../raft/types.ts'
 import type { SimCluster, Spectator } from './cluster.ts'
 import type { FaultEvent } from './faults.ts'
 import type { FaultListener } from './nemesis.ts'
-import type { SimNode } from './sim-node.ts'
-import type { TraceSink } from './trace.ts'
-import type { TracedFault, TracedMessage } from './trace-events.ts'
+import type { SimNode } from './node/sim-node.ts'
+import type { TracedFault, TracedMessage } from './trace/events.ts'
+import type { TraceSink } from './trace/trace.ts'
 import type { CallListener } from './workload.ts'
 
 export class Telling implements Spectator, FaultListener {

@@ -5,8 +5,8 @@ import type { Random } from '../base/random.ts'
 import type { ClientParts } from '../client/session-client.ts'
 import { MemoryNet } from '../transport/memory-net.ts'
 import type { SimCluster } from './cluster.ts'
-import { Violation } from './violation.ts'
-import { Life } from './world.ts'
+import { Violation } from './ghost/violation.ts'
+import { Life } from './world/world.ts'
 
 /** Told of each call, for a trace. Gives what is told when it ends. */
 export type CallListener = (process: number, text: string) => (outcome: 'ok' | 'fail' | 'info', answer: string) => void

@@ -2,7 +2,7 @@
 import { join } from 'node:path'
 import { t } from 'tap'
 import { Random } from '../../lib/base/random.ts'
-import { historyLines } from '../../lib/sim/history-file.ts'
+import { historyLines } from '../../lib/sim/history/history-file.ts'
 import { randomHistory } from '../help/random-history.ts'
 import { runCli } from '../help/run-cli.ts'
 

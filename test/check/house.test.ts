@@ -59,7 +59,7 @@ const simulatedRooms = new Set([
   'client'
 ])
 /** The only doors to real time and chance, and to the event loop. */
-const realDoors = new Set(['client/real-env.ts', 'sim/settled.ts'])
+const realDoors = new Set(['client/real-env.ts', 'sim/world/settled.ts'])
 /** Rooms whose callers wait with promises. */
 const promiseRooms = new Set(['client', 'server', 'sim'])
 const onlyFileThatImports: Record<string, string> = { ws: 'transport/ws-net.ts', msgpackr: 'record/pack.ts' }

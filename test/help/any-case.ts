@@ -1,8 +1,8 @@
 // Any case, and any schedule of faults, as fast-check draws and shrinks them.
 import fc from 'fast-check'
-import { type Case, writesAnything } from '../../lib/sim/case.ts'
 import { type FaultClass, type FaultEvent, faultClasses, faultNames } from '../../lib/sim/faults.ts'
 import { callKinds } from '../../lib/sim/kv-workload.ts'
+import { type Case, writesAnything } from '../../lib/sim/shrink/case.ts'
 
 /** Times and amounts are whole steps, so that shrinking them comes to an end early. */
 function fraction(min: number, max: number): fc.Arbitrary<number> {

@@ -1,6 +1,6 @@
 // A simulated disk that dies or refuses at a chosen write, for tests that await: its time passes by itself.
 import { Random } from '../../lib/base/random.ts'
-import { SimDisk } from '../../lib/sim/disk.ts'
+import { SimDisk } from '../../lib/sim/disk/disk.ts'
 import { hurried } from './hurried-time.ts'
 import { type Parts, simParts } from './log-life.ts'
 import { VirtualTime } from './virtual-time.ts'

@@ -1,5 +1,5 @@
 // As much of a browser as the trace page uses: elements that hold what they are given, and a canvas that notes its texts.
-import type { Canvas, Page, PageElement, PageEvent, Pen } from '../../lib/sim/trace-view-dom.ts'
+import type { Canvas, Page, PageElement, PageEvent, Pen } from '../../lib/sim/trace/view/dom.ts'
 
 type Listener = (event: PageEvent) => void
 

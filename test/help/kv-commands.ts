@@ -2,7 +2,7 @@
 import { deepStrictEqual } from 'node:assert/strict'
 import fc from 'fast-check'
 import type { Bounds, RangeOptions } from '../../lib/client/options.ts'
-import type { Death } from '../../lib/sim/sim-node.ts'
+import type { Death } from '../../lib/sim/node/sim-node.ts'
 import type { Plain } from '../kv/bed.ts'
 import type { Believed, Bench } from './kv-bench.ts'
 import {

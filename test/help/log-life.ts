@@ -12,7 +12,7 @@ import { LevelLog } from '../../lib/log/level-log.ts'
 import { type MemoryKeeper, openMemory } from '../../lib/log/memory-keeper.ts'
 import type { StateOf } from '../../lib/log/recovery.ts'
 import type { Slots } from '../../lib/log/slots.ts'
-import type { SimDisk } from '../../lib/sim/disk.ts'
+import type { SimDisk } from '../../lib/sim/disk/disk.ts'
 import { call, founding, identity } from './log-blocks.ts'
 import { realEnv } from './real-time.ts'
 

@@ -1,6 +1,6 @@
 // How the scenarios of leases begin: one follower has answered a round of the leader, and so promised to elect nobody else.
 import { defaultConfig } from '../../lib/raft/config.ts'
-import type { SimNode } from '../../lib/sim/sim-node.ts'
+import type { SimNode } from '../../lib/sim/node/sim-node.ts'
 import type { Scene } from './scene.ts'
 
 export interface Promised {

@@ -1,9 +1,9 @@
 // Histories of a store that behaves: its operations take effect one by one, at chance between their calls and answers.
 import type { Random } from '../../lib/base/random.ts'
-import { History, type Operation } from '../../lib/sim/history.ts'
-import type { Value } from '../../lib/sim/register-model.ts'
-import type { Key } from '../../lib/sim/sequential-model.ts'
-import type { StoreInput, StoreOutput, TransactionStep } from '../../lib/sim/transaction-model.ts'
+import { History, type Operation } from '../../lib/sim/history/history.ts'
+import type { Value } from '../../lib/sim/history/register-model.ts'
+import type { Key } from '../../lib/sim/history/sequential-model.ts'
+import type { StoreInput, StoreOutput, TransactionStep } from '../../lib/sim/history/transaction-model.ts'
 
 export interface HistoryShape {
   readonly operations: number

@@ -2,7 +2,7 @@
 import { readU64 } from '../../lib/base/bytes.ts'
 import { recordOffsets } from '../../lib/record/block.ts'
 import { recordAt } from '../../lib/record/record.ts'
-import type { SimNode } from '../../lib/sim/sim-node.ts'
+import type { SimNode } from '../../lib/sim/node/sim-node.ts'
 import { blocksOf } from './scene.ts'
 
 export function stampsOf(node: SimNode): number[] {

@@ -1,6 +1,6 @@
 // Histories of one key, told line by line: who calls, and what each is told.
-import { History, type Operation } from '../../lib/sim/history.ts'
-import type { RegisterInput, RegisterOutput, Value } from '../../lib/sim/register-model.ts'
+import { History, type Operation } from '../../lib/sim/history/history.ts'
+import type { RegisterInput, RegisterOutput, Value } from '../../lib/sim/history/register-model.ts'
 
 type Line =
   | readonly [process: number, f: 'get' | 'delete']

@@ -1,7 +1,7 @@
 // How several scenarios begin: of three nodes B has voted for A, which leads now; B is dead, C has heard nothing of it.
 import type { Envelope } from '../../lib/raft/message.ts'
 import type { Term } from '../../lib/raft/types.ts'
-import type { SimNode } from '../../lib/sim/sim-node.ts'
+import type { SimNode } from '../../lib/sim/node/sim-node.ts'
 import type { Scene } from './scene.ts'
 
 export interface Voted {

@@ -1,6 +1,7 @@
 // Runs in a process of its own, inside an overlay: seed after seed, or one scenario, until something breaks or time is over.
+
+import { Violation } from '../../lib/sim/ghost/violation.ts'
 import { runSeed } from '../../lib/sim/run.ts'
-import { Violation } from '../../lib/sim/violation.ts'
 import type { Scenario, Storm } from './mutant.ts'
 
 export interface Task {

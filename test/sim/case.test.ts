@@ -2,10 +2,10 @@
 import fc from 'fast-check'
 import { t } from 'tap'
 import { StrettoError } from '../../lib/base/errors.ts'
-import { type Case, caseFrom, caseOf, formatCase, readCase, runCase } from '../../lib/sim/case.ts'
 import { faultNames } from '../../lib/sim/faults.ts'
 import { callKinds } from '../../lib/sim/kv-workload.ts'
 import { runSeed } from '../../lib/sim/run.ts'
+import { type Case, caseFrom, caseOf, formatCase, readCase, runCase } from '../../lib/sim/shrink/case.ts'
 import { anyCase } from '../help/any-case.ts'
 
 const plain: Case = {

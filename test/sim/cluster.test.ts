@@ -2,8 +2,8 @@
 import { t } from 'tap'
 import type { WriteResult } from '../../lib/node/result.ts'
 import { SimCluster } from '../../lib/sim/cluster.ts'
-import { memoryMachines } from '../../lib/sim/machines.ts'
-import type { SimNode } from '../../lib/sim/sim-node.ts'
+import { memoryMachines } from '../../lib/sim/ghost/machines.ts'
+import type { SimNode } from '../../lib/sim/node/sim-node.ts'
 import { draftOf, Tally } from '../help/tally.ts'
 
 function clusterOf(nodes: number, seed: number): SimCluster {

@@ -6,8 +6,8 @@ import { KvMachine } from '../../lib/kv/kv-machine.ts'
 import { ClientPort } from '../../lib/server/client-port.ts'
 import { type Life as NodeLife, openLife } from '../../lib/server/life.ts'
 import { leaderId } from '../../lib/server/status-of.ts'
-import { SimDisk } from '../../lib/sim/disk.ts'
-import { Life, World } from '../../lib/sim/world.ts'
+import { SimDisk } from '../../lib/sim/disk/disk.ts'
+import { Life, World } from '../../lib/sim/world/world.ts'
 import { MemoryFabric, MemoryNet } from '../../lib/transport/memory-net.ts'
 
 const secret = new Uint8Array(32).fill(7)

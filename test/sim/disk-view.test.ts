@@ -7,7 +7,7 @@ import type { LevelLog } from '../../lib/log/level-log.ts'
 import type { Opened } from '../../lib/log/log.ts'
 import type { Persist } from '../../lib/raft/doors.ts'
 import { type Base, type Block, type ChainedId, lastOf } from '../../lib/raft/types.ts'
-import type { DiskView } from '../../lib/sim/disk-view.ts'
+import type { DiskView } from '../../lib/sim/disk/view.ts'
 import { block, chainOf, endOf, founding, identity, persist } from '../help/log-blocks.ts'
 import { key, keysIn, put, SimDiskBed, synced } from '../help/sim-disk-bed.ts'
 

@@ -4,10 +4,15 @@ import fc from 'fast-check'
 import { t } from 'tap'
 import { AssertionError } from '../../lib/base/assert.ts'
 import { Random } from '../../lib/base/random.ts'
-import { History } from '../../lib/sim/history.ts'
-import { HistoryReader, historyLines, MalformedHistory, type StoreOperation } from '../../lib/sim/history-file.ts'
-import { checkLinearizable } from '../../lib/sim/linearizable.ts'
-import { type StoreInput, type StoreOutput, transactionModel } from '../../lib/sim/transaction-model.ts'
+import { History } from '../../lib/sim/history/history.ts'
+import {
+  HistoryReader,
+  historyLines,
+  MalformedHistory,
+  type StoreOperation
+} from '../../lib/sim/history/history-file.ts'
+import { checkLinearizable } from '../../lib/sim/history/linearizable.ts'
+import { type StoreInput, type StoreOutput, transactionModel } from '../../lib/sim/history/transaction-model.ts'
 import { randomHistory, spoil } from '../help/random-history.ts'
 
 t.test('an operation is unknown until it is answered, and is answered once', async t => {

@@ -3,9 +3,9 @@ import { t } from 'tap'
 import { AssertionError } from '../../lib/base/assert.ts'
 import { Random } from '../../lib/base/random.ts'
 import type { MemoryMachine } from '../../lib/machine/memory-machine.ts'
-import { History, type Operation } from '../../lib/sim/history.ts'
-import { checkLinearizable } from '../../lib/sim/linearizable.ts'
-import { type MachineAnswer, type MachineInput, machineModel } from '../../lib/sim/machine-model.ts'
+import { History, type Operation } from '../../lib/sim/history/history.ts'
+import { checkLinearizable } from '../../lib/sim/history/linearizable.ts'
+import { type MachineAnswer, type MachineInput, machineModel } from '../../lib/sim/machine/model.ts'
 import { textBytes } from '../help/machine-log.ts'
 
 const decoder = new TextDecoder()

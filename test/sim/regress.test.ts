@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { t } from 'tap'
-import { formatCase, readCase, runCase } from '../../lib/sim/case.ts'
+import { formatCase, readCase, runCase } from '../../lib/sim/shrink/case.ts'
 
 t.setTimeout(120_000)
 const folder = fileURLToPath(new URL('regress/', import.meta.url))

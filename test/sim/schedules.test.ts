@@ -1,9 +1,9 @@
 // Any schedule of faults breaks nothing: fast-check makes them up, and what breaks something is told as its smallest case.
 import fc from 'fast-check'
 import { t } from 'tap'
-import { type Case, formatCase, runCase } from '../../lib/sim/case.ts'
 import { type FaultClass, faultNames } from '../../lib/sim/faults.ts'
-import { type Outcome, shrinkCase } from '../../lib/sim/shrink.ts'
+import { type Case, formatCase, runCase } from '../../lib/sim/shrink/case.ts'
+import { type Outcome, shrinkCase } from '../../lib/sim/shrink/shrink.ts'
 import { anySchedule } from '../help/any-case.ts'
 
 const runs = Number(process.env['FC_RUNS'] ?? 24)

@@ -3,9 +3,9 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import { t } from 'tap'
 import type { StrettoError } from '../../lib/base/errors.ts'
-import type { Case } from '../../lib/sim/case.ts'
 import { type FaultClass, type FaultEvent, faultNames } from '../../lib/sim/faults.ts'
-import { type Outcome, type ShrinkProgress, shrinkCase } from '../../lib/sim/shrink.ts'
+import type { Case } from '../../lib/sim/shrink/case.ts'
+import { type Outcome, type ShrinkProgress, shrinkCase } from '../../lib/sim/shrink/shrink.ts'
 import { anySchedule } from '../help/any-case.ts'
 import { Overlay } from '../mutants/overlay.ts'
 import { planted } from '../mutants/planted.ts'
@@ -142,14 +142,14 @@ t.test('a bug planted in the code, found in a storm of all faults, needs two or 
   const mutant = planted.find(({ name }) => name === 'votes-for-a-shorter-log')!
   const overlay = new Overlay(mutant.patches)
   t.teardown(() => overlay.remove())
-  type Room = typeof import('../../lib/sim/shrink.ts') &
-    typeof import('../../lib/sim/case.ts') &
+  type Room = typeof import('../../lib/sim/shrink/shrink.ts') &
+    typeof import('../../lib/sim/shrink/case.ts') &
     typeof import('../../lib/sim/run.ts')
   const room = async (name: string): Promise<Room> => (await import(join(overlay.folder, 'lib/sim', name))) as Room
   const [{ runSeed }, { caseOf, runCase }, { shrinkCase }] = [
     await room('run.ts'),
-    await room('case.ts'),
-    await room('shrink.ts')
+    await room('shrink/case.ts'),
+    await room('shrink/shrink.ts')
   ]
   let found: Case | null = null
   for (let seed = 1; found === null && seed <= 40; seed++) {

@@ -7,12 +7,12 @@ import { createContext, runInContext } from 'node:vm'
 import fc from 'fast-check'
 import { t } from 'tap'
 import type { Message } from '../../lib/raft/message.ts'
-import { Trace } from '../../lib/sim/trace.ts'
-import type { TraceEvent } from '../../lib/sim/trace-events.ts'
-import { type TraceSummary, tracePage } from '../../lib/sim/trace-page.ts'
-import { nodeAt, nodeLinesOf, rowsOf, spansOf, spansWithin } from '../../lib/sim/trace-view-model.ts'
-import { packRecording, unpackRecording } from '../../lib/sim/trace-view-packing.ts'
-import { keepWithin, moved, showing, ticksOf, zoomed } from '../../lib/sim/trace-view-scale.ts'
+import type { TraceEvent } from '../../lib/sim/trace/events.ts'
+import { type TraceSummary, tracePage } from '../../lib/sim/trace/page.ts'
+import { Trace } from '../../lib/sim/trace/trace.ts'
+import { nodeAt, nodeLinesOf, rowsOf, spansOf, spansWithin } from '../../lib/sim/trace/view/model.ts'
+import { packRecording, unpackRecording } from '../../lib/sim/trace/view/packing.ts'
+import { keepWithin, moved, showing, ticksOf, zoomed } from '../../lib/sim/trace/view/scale.ts'
 import { FakeBrowser, type FakeElement } from '../help/fake-browser.ts'
 
 const keyOf = (node: number): string => `n${node}.${String(node).padStart(16, '0')}`
@@ -110,16 +110,16 @@ t.test('a recording comes out of the page as it went in, times to the microsecon
 })
 
 t.test('the modules of the page consist of what they export, under names that differ', async t => {
-  const folder = fileURLToPath(new URL('../../lib/sim/', import.meta.url))
-  const names = readdirSync(folder).filter(name => name.startsWith('trace-view') && name !== 'trace-view-dom.ts')
-  const listed = readFileSync(`${folder}trace-page.ts`, 'utf8')
+  const folder = fileURLToPath(new URL('../../lib/sim/trace/view/', import.meta.url))
+  const names = readdirSync(folder).filter(name => name !== 'dom.ts')
+  const listed = readFileSync(`${folder}../page.ts`, 'utf8')
   const seen = new Set<string>()
   for (const name of names) {
     const text = readFileSync(folder + name, 'utf8')
-    t.ok(listed.includes(`'./${name}'`), `${name} is in the page`)
+    t.ok(listed.includes(`'./view/${name}'`), `${name} is in the page`)
     t.notOk(/^(async |function|class|const|let)/m.test(text), `${name}: all of it is exported`)
     for (const [, what, from] of text.matchAll(/^import (?!type )([^']*) from '([^']+)'/gm)) {
-      t.match(from, /^\.\/trace-view/, `${name}: what it uses is in the page`)
+      t.match(from, /^\.\/[a-z]+\.ts$/, `${name}: what it uses is in the page`)
       t.notMatch(what, / as /, `${name}: nothing has another name elsewhere`)
     }
     for (const [, own] of text.matchAll(/^export (?:function|class|const) (\w+)/gm)) {
@@ -357,8 +357,8 @@ t.test('wheel, drag, buttons, keys and the small map move the view', async t => 
 
 t.test('the page is the same code without the compiler that runs this test', async t => {
   const code = `
-    import { Trace } from './lib/sim/trace.ts'
-    import { tracePage } from './lib/sim/trace-page.ts'
+    import { Trace } from './lib/sim/trace/trace.ts'
+    import { tracePage } from './lib/sim/trace/page.ts'
     const trace = new Trace({ nodes: ['n1', 'n2'] })
     trace.said(1, 'n1', 'n2', 'hello')
     trace.violation(2, 'IS1', 'broken')

@@ -2,9 +2,9 @@
 import { t } from 'tap'
 import type { Append, AppendReply, Envelope, Message } from '../../lib/raft/message.ts'
 import type { Block, Role } from '../../lib/raft/types.ts'
-import { Trace, type TraceStatus } from '../../lib/sim/trace.ts'
-import type { MessageKind } from '../../lib/sim/trace-events.ts'
-import { leftOutLines, traceLines } from '../../lib/sim/trace-lines.ts'
+import type { MessageKind } from '../../lib/sim/trace/events.ts'
+import { leftOutLines, traceLines } from '../../lib/sim/trace/lines.ts'
+import { Trace, type TraceStatus } from '../../lib/sim/trace/trace.ts'
 import { writePeerFrame } from '../../lib/wire/peer.ts'
 
 const keyOf = (node: number, incarnation = node): string => `n${node}.${String(incarnation).padStart(16, '0')}`

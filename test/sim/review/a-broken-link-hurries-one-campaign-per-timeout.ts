@@ -1,6 +1,6 @@
 // A link to the leader that breaks again and again may not have its node disturb the others more often than a timeout would.
 import { defaultConfig } from '../../../lib/raft/config.ts'
-import { hold } from '../../../lib/sim/violation.ts'
+import { hold } from '../../../lib/sim/ghost/violation.ts'
 import { Scene } from '../../help/scene.ts'
 
 const resetMs = 50

@@ -1,5 +1,5 @@
 // A configuration acts as soon as it is in a log, so a voter may not know the candidate yet: it judges by log and term alone.
-import { hold } from '../../../lib/sim/violation.ts'
+import { hold } from '../../../lib/sim/ghost/violation.ts'
 import { CoreCluster, membershipOf } from '../../help/core-cluster.ts'
 
 /**

@@ -1,6 +1,6 @@
 // A boot number that falls is that of a copied directory: both of its users would vote and acknowledge under one name.
 
-import { hold } from '../../../lib/sim/violation.ts'
+import { hold } from '../../../lib/sim/ghost/violation.ts'
 import { keyOf } from '../../help/core-cluster.ts'
 import { Solo } from '../../help/solo-core.ts'
 

@@ -1,5 +1,5 @@
 // Before a suffix is cut the mark is lowered, durably: else a follower that was rightly cut would take it for a loss.
-import { hold } from '../../../lib/sim/violation.ts'
+import { hold } from '../../../lib/sim/ghost/violation.ts'
 import { Scene } from '../../help/scene.ts'
 
 /**

@@ -1,7 +1,7 @@
 // Too late is a record whose own stamp says so. When a node learns of the commit must not matter, for all learn of it apart.
 import { writeU64 } from '../../../lib/base/bytes.ts'
 import { commandAt } from '../../../lib/record/record.ts'
-import { hold } from '../../../lib/sim/violation.ts'
+import { hold } from '../../../lib/sim/ghost/violation.ts'
 import { fateIn, Scene } from '../../help/scene.ts'
 
 /**

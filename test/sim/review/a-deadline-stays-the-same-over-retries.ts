@@ -1,8 +1,8 @@
 // A client turns `notAfter` into a cluster time once: an attempt that is sent again must not win more time by that.
 import type { StrettoError } from '../../../lib/base/errors.ts'
 import { Client } from '../../../lib/client/kv-client.ts'
-import { keyValueMachines } from '../../../lib/sim/machines.ts'
-import { hold } from '../../../lib/sim/violation.ts'
+import { keyValueMachines } from '../../../lib/sim/ghost/machines.ts'
+import { hold } from '../../../lib/sim/ghost/violation.ts'
 import { Caller } from '../../../lib/sim/workload.ts'
 import { Scene } from '../../help/scene.ts'
 

@@ -1,6 +1,7 @@
 // What a leader of an earlier term has sent may arrive when another leads: a leader only appends, whoever tells it to cut.
-import type { SimNode } from '../../../lib/sim/sim-node.ts'
-import { hold } from '../../../lib/sim/violation.ts'
+
+import { hold } from '../../../lib/sim/ghost/violation.ts'
+import type { SimNode } from '../../../lib/sim/node/sim-node.ts'
 import { Scene } from '../../help/scene.ts'
 
 /** A record of A is on its way to both others when A dies. One of them is elected, and has committed nothing when it arrives there. */

@@ -1,6 +1,6 @@
 // Who has promised to elect nobody else for a while keeps it, also where its link to the leader is closed by the other side.
 import { defaultConfig } from '../../../lib/raft/config.ts'
-import { hold } from '../../../lib/sim/violation.ts'
+import { hold } from '../../../lib/sim/ghost/violation.ts'
 import { promised } from '../../help/promised.ts'
 import { Scene } from '../../help/scene.ts'
 

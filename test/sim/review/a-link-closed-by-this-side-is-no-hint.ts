@@ -1,5 +1,5 @@
 // A close by this side says nothing of the other: only who sees its link to the leader closed by the leader may think it dead.
-import { hold } from '../../../lib/sim/violation.ts'
+import { hold } from '../../../lib/sim/ghost/violation.ts'
 import { Scene } from '../../help/scene.ts'
 
 /**

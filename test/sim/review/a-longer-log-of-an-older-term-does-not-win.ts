@@ -1,5 +1,5 @@
 // Logs are compared by the term of their last record before their length: a long tail that nobody has committed elects nobody.
-import { hold } from '../../../lib/sim/violation.ts'
+import { hold } from '../../../lib/sim/ghost/violation.ts'
 import { Scene } from '../../help/scene.ts'
 
 /** A is cut off and goes on writing. B is elected, commits one record on C, and dies; A and C find each other again. */

@@ -1,6 +1,6 @@
 // A cut lowers the mark of a trusted log only: else a damaged node would forget, at its first repair, what it had promised.
 import type { Envelope } from '../../../lib/raft/message.ts'
-import { hold } from '../../../lib/sim/violation.ts'
+import { hold } from '../../../lib/sim/ghost/violation.ts'
 import { blocksOf, damage, endOnDisk, Scene } from '../../help/scene.ts'
 
 /** So large that each travels in an append of its own. */

@@ -1,5 +1,5 @@
 // Both slots unreadable is amnesia: whoever cannot know whom it has voted for takes no part any more, under that name.
-import { hold } from '../../../lib/sim/violation.ts'
+import { hold } from '../../../lib/sim/ghost/violation.ts'
 import { Scene } from '../../help/scene.ts'
 import { voted } from '../../help/voted.ts'
 

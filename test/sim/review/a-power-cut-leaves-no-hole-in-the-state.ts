@@ -1,5 +1,5 @@
 // Each flush of the state is synced before the next begins: else a power cut could take an earlier one and leave a later one.
-import { keyValueMachines } from '../../../lib/sim/machines.ts'
+import { keyValueMachines } from '../../../lib/sim/ghost/machines.ts'
 import { flushed } from '../../help/flushed.ts'
 import { incrementsOf } from '../../help/increments.ts'
 import { Scene } from '../../help/scene.ts'

@@ -1,7 +1,7 @@
 // After a refused write nobody knows what is on the disk: the life ends, its callers are told "unknown", another begins.
 
 import type { WriteResult } from '../../../lib/node/result.ts'
-import { hold } from '../../../lib/sim/violation.ts'
+import { hold } from '../../../lib/sim/ghost/violation.ts'
 import { fateIn, type Pending, Scene } from '../../help/scene.ts'
 
 /** The disk of the leader refuses one write, of which it has something or nothing; then that of a follower does. */

@@ -1,5 +1,5 @@
 // In joint consensus a node that has come back with another disk stands in one half only: its former disk is in the other.
-import { hold } from '../../../lib/sim/violation.ts'
+import { hold } from '../../../lib/sim/ghost/violation.ts'
 import { keyOf } from '../../help/core-cluster.ts'
 import { Solo, self } from '../../help/solo-core.ts'
 

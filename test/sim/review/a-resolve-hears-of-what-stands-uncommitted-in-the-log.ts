@@ -1,5 +1,5 @@
 // To ask what became of a command is itself a command: a read would not see what stands in the log and is not committed yet.
-import { hold } from '../../../lib/sim/violation.ts'
+import { hold } from '../../../lib/sim/ghost/violation.ts'
 import { fateIn, resolveOf, Scene } from '../../help/scene.ts'
 
 /** A command stands in the leader's own log, and nobody else has it yet. Its client asks what became of it. */

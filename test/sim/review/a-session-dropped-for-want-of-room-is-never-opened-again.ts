@@ -1,8 +1,8 @@
 // Where a session must go before its time, because there are too many, the horizon rises: what was dropped can never open.
 import type { MemoryMachine } from '../../../lib/machine/memory-machine.ts'
 import { commandAt } from '../../../lib/record/record.ts'
-import { memoryMachines } from '../../../lib/sim/machines.ts'
-import { hold } from '../../../lib/sim/violation.ts'
+import { memoryMachines } from '../../../lib/sim/ghost/machines.ts'
+import { hold } from '../../../lib/sim/ghost/violation.ts'
 import { fateIn, Scene } from '../../help/scene.ts'
 import { draftOf } from '../../help/tally.ts'
 

@@ -1,6 +1,7 @@
 // One batch holds all keys of a flush and the index that it stands for: else commands would be executed on their own effects.
-import { keyValueMachines } from '../../../lib/sim/machines.ts'
-import { hold } from '../../../lib/sim/violation.ts'
+
+import { keyValueMachines } from '../../../lib/sim/ghost/machines.ts'
+import { hold } from '../../../lib/sim/ghost/violation.ts'
 import { incrementsOf } from '../../help/increments.ts'
 import { Scene } from '../../help/scene.ts'
 

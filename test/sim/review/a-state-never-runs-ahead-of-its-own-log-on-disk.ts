@@ -1,5 +1,5 @@
 // A node may apply what its own disk has not yet, but does not flush it: after a crash its state would know more than its log.
-import { hold } from '../../../lib/sim/violation.ts'
+import { hold } from '../../../lib/sim/ghost/violation.ts'
 import { endOnDisk, Scene } from '../../help/scene.ts'
 
 /** The leader's disk hangs for ten seconds; the others commit, it applies, and a flush is due. Then it is killed. */

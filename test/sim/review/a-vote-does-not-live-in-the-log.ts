@@ -1,5 +1,5 @@
 // Term and vote live outside of LevelDB, which forgets in silence: whatever the log has lost, no vote is given twice.
-import { hold } from '../../../lib/sim/violation.ts'
+import { hold } from '../../../lib/sim/ghost/violation.ts'
 import { Scene } from '../../help/scene.ts'
 import { voted } from '../../help/voted.ts'
 

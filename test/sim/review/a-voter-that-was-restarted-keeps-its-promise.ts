@@ -1,6 +1,6 @@
 // A promise to elect nobody else lives in memory: whoever has just been started may have given one, and keeps it.
 import { defaultConfig } from '../../../lib/raft/config.ts'
-import { hold } from '../../../lib/sim/violation.ts'
+import { hold } from '../../../lib/sim/ghost/violation.ts'
 import { promised } from '../../help/promised.ts'
 import { Scene } from '../../help/scene.ts'
 

@@ -1,5 +1,5 @@
 // Who counts is a disk, not a name: a node that comes back empty is not the member that has voted and acknowledged before.
-import { hold } from '../../../lib/sim/violation.ts'
+import { hold } from '../../../lib/sim/ghost/violation.ts'
 import { Scene } from '../../help/scene.ts'
 
 /**

@@ -1,6 +1,6 @@
 // A session opens with its first command, so the first command of an expired one must not pass for that of a new one.
 import { defaultConfig } from '../../../lib/raft/config.ts'
-import { hold } from '../../../lib/sim/violation.ts'
+import { hold } from '../../../lib/sim/ghost/violation.ts'
 import { fateIn, Scene } from '../../help/scene.ts'
 
 const lifetimeMs = 3_600_000

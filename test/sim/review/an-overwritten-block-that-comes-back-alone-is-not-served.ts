@@ -1,5 +1,5 @@
 // A write that overwrote one block is lost below what mark and state cover: the old block fits by its key, and is not believed.
-import { hold } from '../../../lib/sim/violation.ts'
+import { hold } from '../../../lib/sim/ghost/violation.ts'
 import { Scene } from '../../help/scene.ts'
 
 /**

@@ -1,5 +1,5 @@
 // While a node is not trusted its mark stands for its log: it gives the vote that it would have given before the damage.
-import { hold } from '../../../lib/sim/violation.ts'
+import { hold } from '../../../lib/sim/ghost/violation.ts'
 import { loseEnd, Scene } from '../../help/scene.ts'
 
 /**

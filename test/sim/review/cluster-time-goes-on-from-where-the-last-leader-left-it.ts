@@ -1,5 +1,5 @@
 // Cluster time never falls along the log, and stands still while nobody leads: a new leader begins where the last one ended.
-import { hold } from '../../../lib/sim/violation.ts'
+import { hold } from '../../../lib/sim/ghost/violation.ts'
 import { Scene } from '../../help/scene.ts'
 import { stampsOf } from '../../help/stamps.ts'
 

@@ -1,5 +1,5 @@
 // A leader that was held up finds its own clock far ahead: were cluster time to leap with it, all that expires would, at once.
-import { hold } from '../../../lib/sim/violation.ts'
+import { hold } from '../../../lib/sim/ghost/violation.ts'
 import { Scene } from '../../help/scene.ts'
 import { stampsOf } from '../../help/stamps.ts'
 

@@ -1,5 +1,5 @@
 // The answers to a round say who led when it was asked: they must not confirm a read that has come since.
-import { hold } from '../../../lib/sim/violation.ts'
+import { hold } from '../../../lib/sim/ghost/violation.ts'
 import { Scene } from '../../help/scene.ts'
 
 /**

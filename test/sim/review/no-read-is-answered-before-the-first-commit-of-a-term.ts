@@ -1,5 +1,5 @@
 // A new leader may not know how far its log is committed: it answers no read before a record of its own term is.
-import { hold } from '../../../lib/sim/violation.ts'
+import { hold } from '../../../lib/sim/ghost/violation.ts'
 import { Scene } from '../../help/scene.ts'
 
 /**

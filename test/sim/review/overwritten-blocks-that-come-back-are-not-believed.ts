@@ -1,5 +1,5 @@
 // The mark is a record, not a length: a log whose overwritten blocks have come back is as long as was promised, and not it.
-import { hold } from '../../../lib/sim/violation.ts'
+import { hold } from '../../../lib/sim/ghost/violation.ts'
 import { blocksOf, damage, endOnDisk, Scene } from '../../help/scene.ts'
 
 /**

@@ -1,5 +1,5 @@
 // Whoever counts admits the members of its own configuration only: a link, a vote or an acknowledgement of others says nothing.
-import { hold } from '../../../lib/sim/violation.ts'
+import { hold } from '../../../lib/sim/ghost/violation.ts'
 import { keyOf } from '../../help/core-cluster.ts'
 import { Solo, self } from '../../help/solo-core.ts'
 

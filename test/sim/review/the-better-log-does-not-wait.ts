@@ -1,5 +1,5 @@
 // A node without a leader that refuses a candidate for its shorter log knows that nobody else can win: it stands at once.
-import { hold } from '../../../lib/sim/violation.ts'
+import { hold } from '../../../lib/sim/ghost/violation.ts'
 import { Scene } from '../../help/scene.ts'
 
 const soonMs = 100

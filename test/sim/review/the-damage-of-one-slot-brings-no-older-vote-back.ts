@@ -1,6 +1,6 @@
 // What a node must not forget stands in both slots before long: whichever of them is damaged, the other has the same term.
 import { readMemory } from '../../../lib/log/memory.ts'
-import { hold } from '../../../lib/sim/violation.ts'
+import { hold } from '../../../lib/sim/ghost/violation.ts'
 import { Scene } from '../../help/scene.ts'
 
 /** B has had two lives and has seen another term in the second. It dies, and the slot that was written last is damaged. */

@@ -1,5 +1,5 @@
 // A write that is under way when its records are cut ends for what is left of them, not for what stands there since.
-import { hold } from '../../../lib/sim/violation.ts'
+import { hold } from '../../../lib/sim/ghost/violation.ts'
 import { blockAfter, Solo } from '../../help/solo-core.ts'
 
 /**

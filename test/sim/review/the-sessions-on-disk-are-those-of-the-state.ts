@@ -1,5 +1,5 @@
 // State and sessions are stored in one step: with sessions of an earlier flush, what the state contains would be executed anew.
-import { hold } from '../../../lib/sim/violation.ts'
+import { hold } from '../../../lib/sim/ghost/violation.ts'
 import { flushed } from '../../help/flushed.ts'
 import { fateIn, Scene } from '../../help/scene.ts'
 

@@ -1,5 +1,5 @@
 // A damaged node is trusted again when it holds, durably and as its leader has it, all that it may have promised: not before.
-import { hold } from '../../../lib/sim/violation.ts'
+import { hold } from '../../../lib/sim/ghost/violation.ts'
 import { loseEnd, Scene } from '../../help/scene.ts'
 
 /**

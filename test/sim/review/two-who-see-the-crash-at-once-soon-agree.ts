@@ -1,6 +1,6 @@
 // Two followers that see the leader die in the same millisecond split their votes: they try again soon, at different times.
 import { defaultConfig } from '../../../lib/raft/config.ts'
-import { hold } from '../../../lib/sim/violation.ts'
+import { hold } from '../../../lib/sim/ghost/violation.ts'
 import { Scene } from '../../help/scene.ts'
 
 /** Messages take so long, milliseconds, that whoever stands a little later has not heard of the other yet. */

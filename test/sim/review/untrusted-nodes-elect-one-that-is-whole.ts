@@ -1,5 +1,5 @@
 // An untrusted node votes, and what it acknowledges counts: else a power cut that damages two of three would be the end.
-import { hold } from '../../../lib/sim/violation.ts'
+import { hold } from '../../../lib/sim/ghost/violation.ts'
 import { loseEnd, Scene } from '../../help/scene.ts'
 
 /** The power fails everywhere, and two of three nodes have lost the end of their logs. Only the third may lead. */

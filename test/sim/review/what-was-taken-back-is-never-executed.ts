@@ -1,5 +1,5 @@
 // A resolve that finds nothing takes the command back: only so does "not applied" stay true, whatever is still on its way.
-import { hold } from '../../../lib/sim/violation.ts'
+import { hold } from '../../../lib/sim/ghost/violation.ts'
 import { fateIn, resolveOf, Scene } from '../../help/scene.ts'
 
 /**

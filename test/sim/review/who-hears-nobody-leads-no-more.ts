@@ -1,5 +1,5 @@
 // A leader whose messages arrive and who hears no answers keeps all others from electing, unless it gives up by itself.
-import { hold } from '../../../lib/sim/violation.ts'
+import { hold } from '../../../lib/sim/ghost/violation.ts'
 import { Scene } from '../../help/scene.ts'
 
 /** All that is sent to A is lost, and what A sends is not. */

@@ -1,0 +1,144 @@
+// A node of a deep simulation: the production life, from its founding on, over links in memory and a simulated LevelDB.
+import type { Env } from '../../base/env.ts'
+import { StrettoError } from '../../base/errors.ts'
+import { MemoryVault } from '../../machine/vault.ts'
+import type { ChainedId, MemberKey, NodeId } from '../../raft/types.ts'
+import { memberKey } from '../../raft/types.ts'
+import { type Life as NodeLife, openLife } from '../../server/life.ts'
+import { MemoryNet } from '../../transport/memory-net.ts'
+import type { MountedDisk } from '../disk/disk.ts'
+import type { RotKind } from '../disk/rot.ts'
+import type { BlockEnd } from '../ghost/ghost-log.ts'
+import { Witness } from '../ghost/witness.ts'
+import { Life } from '../world/world.ts'
+import { type DurableView, isBug, SimNode, type SimNodeParts } from './sim-node.ts'
+
+export interface DeepParts extends SimNodeParts {
+  /** All nodes with which the cluster is founded, and where they are. */
+  readonly cluster: ReadonlyMap<NodeId, string>
+  readonly secret: Uint8Array
+}
+
+const logRots: readonly RotKind[] = ['log-hole', 'log-undo', 'log-tail', 'log-bit', 'slot']
+
+export class DeepNode extends SimNode {
+  readonly #parts: DeepParts
+  readonly #vaults = new Map<string, MemoryVault>()
+  #open: NodeLife | null = null
+
+  constructor(parts: DeepParts) {
+    super(parts)
+    this.#parts = parts
+  }
+
+  get durable(): DurableView {
+    return this.disk.view
+  }
+
+  protected newLife(): Life {
+    return new Life(this.id, true)
+  }
+
+  protected begin(life: Life, env: Env): void {
+    const { fabric, address, cluster, secret, found } = this.#parts
+    const disk = this.disk.mount(env)
+    let witness: Witness | null = null
+    const opening = openLife({
+      env,
+      net: new MemoryNet(fabric, env, this.id),
+      options: { id: this.id, cluster, advertise: address, peerSecret: secret },
+      disk,
+      machine: name => {
+        this.#identify()
+        witness = this.#machine(name, disk, env)
+        return witness
+      },
+      founding: () => {},
+      changed: () => this.changed(),
+      failed: error => this.failed(life, error),
+      say: line => found(this, line),
+      halt: new AbortController().signal
+    })
+    const { broken } = this.#parts
+    opening
+      .then(
+        opened => this.#opened(life, opened, witness!),
+        (error: Error) => this.#refused(life, error)
+      )
+      // What a life begins with may break an invariant.
+      .catch(broken)
+  }
+
+  /** From its first message on it must be known who it is. */
+  #identify(): void {
+    this.key = keyOf(this)
+  }
+
+  #machine(name: string, disk: MountedDisk, env: Env): Witness {
+    let vault = this.#vaults.get(name)
+    if (vault === undefined) {
+      vault = new MemoryVault({ soon: turn => void this.#parts.world.after(0, null, turn) })
+      this.#vaults.set(name, vault)
+    }
+    return new Witness(this.#parts.machine({ env, vault, level: disk.state(name) }), this.#parts.onlooker(this))
+  }
+
+  #opened(life: Life, opened: NodeLife, witness: Witness): void {
+    if (life.over) return
+    this.#open = opened
+    this.node = opened.node
+    this.machine = witness
+    this.log = opened.log
+    const { base, ends } = logOf(this)
+    this.#parts.began(this, base, ends)
+    this.changed()
+  }
+
+  /** The disk cannot be used, or the cluster knows this node with another disk: the process ends with one line. */
+  #refused(life: Life, error: Error): void {
+    if (life.over) return
+    if (isBug(error)) {
+      this.#parts.broken(error)
+      return
+    }
+    this.#parts.found(this, error.message)
+    if (error instanceof StrettoError && error.message.includes('members replace')) this.lost = true
+    this.crash('killed')
+  }
+
+  protected closeLife(closed: () => void): void {
+    const opened = this.#open
+    this.#open = null
+    if (opened === null) closed()
+    else void opened.close().then(closed)
+  }
+
+  protected die(): void {
+    this.#open = null
+  }
+
+  rot(): boolean {
+    const kind = logRots[this.random.below(logRots.length)]!
+    return this.disk.rot(kind, below => this.random.below(below)) !== null
+  }
+}
+
+function keyOf({ id, disk }: SimNode): MemberKey {
+  return memberKey(id, disk.view.incarnation)
+}
+
+/** The log as it stands on disk just after it has been opened, when all of it is durable. */
+function logOf({ disk: { view } }: SimNode): { readonly base: ChainedId; readonly ends: readonly BlockEnd[] } {
+  const base: ChainedId = view.base ?? { index: 0, term: 0, chain: 0 }
+  const ends: BlockEnd[] = []
+  let previousChain = base.chain
+  for (let index = base.index + 1; index <= (view.last?.index ?? 0); ) {
+    const found = view.blockOf(index)
+    if (found === null) break
+    const { first, count, term, chain } = found.card
+    ends.push({ first, last: first + count - 1, term, previousChain, chain })
+    previousChain = chain
+    index = first + count
+  }
+  return { base, ends }
+}

@@ -1,0 +1,207 @@
+// A node of a shallow simulation: production node and machine over a log in memory, with messages that pass by reference.
+import { readU32, readU64 } from '../../base/bytes.ts'
+import type { Done, Env } from '../../base/env.ts'
+import { StrettoError } from '../../base/errors.ts'
+import { type LogImage, MemoryLog } from '../../log/memory-log.ts'
+import { ReplicatedMachine } from '../../machine/replicated-machine.ts'
+import { MemoryVault } from '../../machine/vault.ts'
+import { Node } from '../../node/node.ts'
+import { defaultConfig, type RaftConfig } from '../../raft/config.ts'
+import { Core } from '../../raft/core.ts'
+import type { Persist } from '../../raft/doors.ts'
+import { type Base, type Index, type LogId, lastOf, type MemberKey } from '../../raft/types.ts'
+import { blockHeaderBytes, recordAt } from '../../record/record.ts'
+import { resultFrame } from '../../server/client-port.ts'
+import { Drive } from '../disk/knobs.ts'
+import { endOf } from '../ghost/ghost-log.ts'
+import { Witness } from '../ghost/witness.ts'
+import type { Network } from '../world/network.ts'
+import { Life } from '../world/world.ts'
+import { type Death, type DurableView, SimNode, type SimNodeParts } from './sim-node.ts'
+
+export interface ShallowParts extends SimNodeParts {
+  readonly key: MemberKey
+  readonly image: LogImage
+  readonly network: Network
+  readonly config?: RaftConfig
+}
+
+export class ShallowNode extends SimNode {
+  readonly image: LogImage
+  readonly durable: ImageView
+  readonly #parts: ShallowParts
+  readonly #vault: MemoryVault
+  readonly #drive: Drive
+  #memoryLog: MemoryLog | null = null
+  #replicated: ReplicatedMachine | null = null
+
+  constructor(parts: ShallowParts) {
+    super(parts)
+    const { world, disk, key, image } = parts
+    this.#parts = parts
+    this.key = key
+    this.image = image
+    this.durable = new ImageView(image)
+    this.#vault = new MemoryVault({ soon: turn => void world.after(0, null, turn) })
+    this.#drive = new Drive(disk.knobs, disk.fired, world.random(`disk ${this.id}`), () => world.now)
+  }
+
+  protected newLife(): Life {
+    return new Life(this.id)
+  }
+
+  protected begin(life: Life, env: Env): void {
+    const { began, found } = this.#parts
+    const inner = this.#parts.machine({ env, vault: this.#vault, level: this.disk.mount(env).state('state-1') })
+    const machine = new Witness(inner, this.#parts.onlooker(this))
+    const replicated = new ReplicatedMachine(machine)
+    const stateOf = (_base: Base, done: Done<LogId>): void =>
+      replicated.open((error, { durable }) => done(error, durable))
+    const effect = (): boolean => this.effect(life)
+    const hooks = { effect, now: () => this.#parts.world.now }
+    const log = new WatchedLog(this.image, env, this.#drive, stateOf, hooks)
+    this.#memoryLog = log
+    this.#replicated = replicated
+    log.open((error, opened) => {
+      if (error !== null) return this.failed(life, error)
+      for (const finding of opened.findings) found(this, finding)
+      const { config = defaultConfig } = this.#parts
+      const raft = new Core({
+        self: this.key,
+        restored: opened.restored,
+        config,
+        seed: this.random.next(),
+        now: env.now()
+      })
+      const last = this.image.blocks.at(-1)
+      this.machine = machine
+      this.log = log
+      this.node = new Node({
+        env,
+        raft,
+        log,
+        machine: replicated,
+        transport: this.#parts.network.transport(this.key, life, this.image.boot, effect),
+        lastStamp: last === undefined ? 0 : readU64(last.bytes, blockHeaderBytes + recordAt.time),
+        encode: (result, draft) => resultFrame(readU32(draft, recordAt.term), result),
+        changed: () => this.changed(),
+        found: line => found(this, line),
+        failed: fault => this.failed(life, fault)
+      })
+      began(this, this.image.base, this.image.blocks.map(endOf))
+      this.node.start()
+    })
+  }
+
+  protected closeLife(closed: () => void): void {
+    this.#parts.network.down(this.key)
+    const log = this.#memoryLog
+    const replicated = this.#replicated
+    this.#memoryLog = null
+    this.#replicated = null
+    // The state's database too, or the next life would find it in use.
+    const closeLog = (): void => (log === null ? closed() : log.close(closed))
+    if (replicated === null) closeLog()
+    else replicated.close(closeLog)
+  }
+
+  protected die(death: Death): void {
+    const lost = this.#memoryLog?.crash(below => this.random.below(below)) ?? 0
+    this.#memoryLog = null
+    this.#replicated = null
+    if (lost > 0) this.disk.fired[death === 'torn' ? 'torn' : 'lost-writes'] += death === 'killed' ? 0 : lost
+    if (death === 'killed') this.#parts.network.down(this.key)
+    else this.#parts.network.vanish(this.key)
+  }
+
+  rot(blocks: number): boolean {
+    const { image } = this
+    if (image.blocks.length === 0) return false
+    image.blocks.splice(-blocks)
+    this.disk.fired['bit-rot']++
+    return true
+  }
+}
+
+interface Hooks {
+  readonly effect: () => boolean
+  readonly now: () => number
+}
+
+/** The log in memory, as slow and as unreliable as the disk of its node, and watched. */
+class WatchedLog extends MemoryLog {
+  readonly #drive: Drive
+  readonly #hooks: Hooks
+
+  constructor(
+    image: LogImage,
+    env: Env,
+    drive: Drive,
+    stateOf: ConstructorParameters<typeof MemoryLog>[0]['stateOf'],
+    hooks: Hooks
+  ) {
+    super({ image, env, delayMs: () => waitOf(drive, hooks.now()), ...(stateOf && { stateOf }) })
+    this.#drive = drive
+    this.#hooks = hooks
+  }
+
+  override write(persist: Persist, done: Done): void {
+    if (!this.#hooks.effect()) return
+    super.write(persist, done)
+    const error = this.#drive.writeError() ?? this.#drive.syncError()
+    if (error === null) return
+    const fault = new StrettoError('UNAVAILABLE', error.message, { fate: 'unknown' })
+    this.fail(fault, below => this.#drive.chance.below(below))
+  }
+}
+
+/** How long a disk takes for its next answer, milliseconds. */
+function waitOf(drive: Drive, now: number): number {
+  const { knobs, fired } = drive
+  const ms = drive.syncMs * knobs.slowFactor
+  if (knobs.slowFactor > 1) fired['slow-disk']++
+  const hung = Math.max(0, knobs.hungUntil - now)
+  if (hung > 0) fired['hung-disk']++
+  return hung + ms
+}
+
+/** The image of a log as the ghost state asks for it. */
+class ImageView implements DurableView {
+  readonly #image: LogImage
+
+  constructor(image: LogImage) {
+    this.#image = image
+  }
+
+  get hard() {
+    return this.#image.hard
+  }
+
+  get mark() {
+    return this.#image.mark
+  }
+
+  get base() {
+    return this.#image.base
+  }
+
+  get last(): LogId {
+    const last = this.#image.blocks.at(-1)
+    return last === undefined ? this.#image.base : { term: last.term, index: lastOf(last) }
+  }
+
+  endAt(index: Index) {
+    const { base, blocks } = this.#image
+    if (index === base.index) return base
+    let low = 0
+    let high = blocks.length - 1
+    while (low <= high) {
+      const middle = (low + high) >>> 1
+      const last = lastOf(blocks[middle]!)
+      if (last === index) return blocks[middle]!
+      if (last < index) low = middle + 1
+      else high = middle - 1
+    }
+    return null
+  }
+}

@@ -1,0 +1,165 @@
+// Transport in virtual time: messages pass by reference, late, lost, doubled, out of order or cut off (the shallow depth).
+
+import { assert } from '../../base/assert.ts'
+import type { Done } from '../../base/env.ts'
+import type { Envelope } from '../../raft/message.ts'
+import type { Member, MemberKey, NodeId } from '../../raft/types.ts'
+import type { Transport, TransportHandler } from '../../transport/transport.ts'
+import type { Watcher } from '../ghost/watcher.ts'
+import type { Wires } from './wires.ts'
+import type { Life, World } from './world.ts'
+
+interface Port {
+  readonly life: Life
+  readonly boot: number
+  readonly handler: TransportHandler
+  /** The boot number with which each peer has introduced itself here. */
+  readonly greeted: Map<MemberKey, number>
+}
+
+export class Network {
+  readonly #world: World
+  readonly #wires: Wires
+  readonly #watcher: Watcher
+  readonly #ports = new Map<MemberKey, Port>()
+  /** Holds a message back from its way: for scenarios that need one certain message late, or never. */
+  hold: ((envelope: Envelope, release: () => void) => boolean) | null = null
+
+  constructor(world: World, wires: Wires, watcher: Watcher) {
+    this.#world = world
+    this.#wires = wires
+    this.#watcher = watcher
+  }
+
+  /** The transport of one life of a node; `effect` is asked before each message, and false ends it all. */
+  transport(self: MemberKey, life: Life, boot: number, effect: () => boolean): Transport {
+    const deliver = (envelope: Envelope) => (port: Port) => {
+      if (introduce(port, self, boot)) port.handler.message(envelope)
+    }
+    return {
+      connect: members => this.#greet(self, life, members),
+      send: envelope => {
+        if (!effect()) return true
+        this.#watcher.sent(envelope)
+        const release = (): void => this.#carry(self, envelope.to, deliver(envelope), envelope)
+        if (this.hold === null || !this.hold(envelope, release)) release()
+        return true
+      },
+      forward: (to, request, done) => this.#forward(self, life, to, request, done),
+      receive: handler => void this.#ports.set(self, { life, boot, handler, greeted: new Map() }),
+      close: done => {
+        if (this.#ports.get(self)?.life === life) this.down(self)
+        this.#world.after(0, null, () => done(null))
+      }
+    }
+  }
+
+  /** The process is gone: the others see their links to it closed, after all that it has sent before. */
+  down(self: MemberKey): void {
+    this.#ports.delete(self)
+    for (const peer of this.#ports.keys()) this.#carry(self, peer, port => port.handler.closed(self, true), null)
+  }
+
+  /** The power is gone: nobody is told. */
+  vanish(self: MemberKey): void {
+    this.#ports.delete(self)
+  }
+
+  /** The links of a member are closed by something on their way; each side takes it for the doing of the other. */
+  reset(self: MemberKey): void {
+    const own = this.#ports.get(self)
+    for (const [peer, port] of this.#ports) {
+      if (peer === self || own === undefined) continue
+      for (const [here, there] of [
+        [own, peer],
+        [port, self]
+      ] as const) {
+        this.#world.after(0, here.life, () => {
+          here.handler.closed(there, true)
+          const boot = here.greeted.get(there)
+          if (boot !== undefined) here.handler.greeted(there, { boot, protocol: [1, 1], machine: [1, 1] })
+        })
+      }
+    }
+  }
+
+  #greet(self: MemberKey, life: Life, members: readonly Member[]): void {
+    const own = this.#ports.get(self)
+    if (life.over) return
+    assert(own?.life === life, 'a transport is given its handler before it connects')
+    for (const { key } of members) {
+      const peer = this.#ports.get(key)
+      if (key === self || peer === undefined) continue
+      this.#carry(self, key, port => introduce(port, self, own.boot), null)
+      this.#carry(key, self, port => introduce(port, key, peer.boot), null)
+    }
+  }
+
+  #forward(self: MemberKey, life: Life, to: MemberKey, request: Uint8Array, done: Done<Uint8Array>): void {
+    let answered = false
+    const answer = (error: Error | null, bytes: Uint8Array): void => {
+      if (answered || life.over) return
+      answered = true
+      done(error, bytes)
+    }
+    const back = (bytes: Uint8Array): void => this.#carry(to, self, () => answer(null, bytes), null)
+    this.#carry(self, to, port => port.handler.forwarded(self, request, back), null)
+    this.#world.after(1_000, life, () => answer(new Error('no answer'), nothing))
+  }
+
+  /** `envelope`: what is carried, where it is a message that may arrive twice; null for what keeps a link going. */
+  #carry(from: MemberKey, to: MemberKey, deliver: (port: Port) => unknown, envelope: Envelope | null): void {
+    const [source, target] = [idOf(from), idOf(to)]
+    const fate = this.#wires.fate(source, target, envelope === null ? 64 : bytesOf(envelope))
+    const cut = this.#wires.isCut(source, target)
+    if (fate.lost || cut) {
+      if (envelope !== null) this.#watcher.dropped(envelope, cut ? 'cut' : 'lost')
+      return
+    }
+    const ms = this.#wires.arrival(source, target, fate) - this.#world.now
+    this.#arrive(to, ms, deliver, envelope)
+    if (fate.copyMs > 0 && envelope !== null) this.#arrive(to, ms + fate.copyMs, deliver, envelope)
+  }
+
+  #arrive(to: MemberKey, ms: number, deliver: (port: Port) => unknown, envelope: Envelope | null): void {
+    this.#world.after(ms, null, () => {
+      const port = this.#ports.get(to)
+      if (port === undefined || port.life.over) {
+        if (envelope !== null) this.#watcher.dropped(envelope, 'no process')
+        return
+      }
+      this.#world.touched = port.life
+      const arrived = (): void => {
+        if (envelope !== null) this.#watcher.delivered(envelope)
+        deliver(port)
+      }
+      // What has arrived belongs to the receiving process, and waits with it when that is held up.
+      if (port.life.stalledUntil > this.#world.now) this.#world.after(0, port.life, arrived)
+      else arrived()
+    })
+  }
+}
+
+function idOf(key: MemberKey): NodeId {
+  return key.slice(0, key.indexOf('.'))
+}
+
+/** A link begins with a hello, so nothing comes of a life before it has introduced itself; false for an earlier life. */
+function introduce(port: Port, peer: MemberKey, boot: number): boolean {
+  const known = port.greeted.get(peer) ?? 0
+  if (boot > known) {
+    port.greeted.set(peer, boot)
+    port.handler.greeted(peer, { boot, protocol: [1, 1], machine: [1, 1] })
+  }
+  return boot >= known
+}
+
+/** About what the message takes on a wire, bytes. */
+function bytesOf({ message }: Envelope): number {
+  if (message.kind !== 'append') return 80
+  let bytes = 100
+  for (const block of message.blocks) bytes += block.bytes.length
+  return bytes
+}
+
+const nothing = new Uint8Array(0)
