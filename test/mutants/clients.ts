@@ -54,7 +54,7 @@ export const clients: readonly Mutant[] = [
         replace: 'if (!this.#underWay || 2 * this.#answered.size < votersOf(membership).length - 1) return null'
       }
     ],
-    by: { depth: 'shallow', faults: ['partition', 'bridge', 'ring'], nodes: 5 }
+    by: { scenario: 'one-answer-too-few-confirms-no-read' }
   },
   {
     name: 'lets-an-earlier-answer-confirm-a-later-question',
