@@ -1,12 +1,12 @@
 // The built-in workload: production clients of the key-value store, and the histories that they are judged by.
-import { assert } from '../base/assert.ts'
 import { StrettoError } from '../base/errors.ts'
 import type { Entry } from '../client/entry.ts'
 import { Client } from '../client/kv-client.ts'
 import { Violation } from './ghost/violation.ts'
 import { type CounterInput, counterModel } from './history/counter-model.ts'
 import { History, type Operation } from './history/history.ts'
-import { checkLinearizable } from './history/linearizable.ts'
+import { type CheckOptions, checkLinearizable } from './history/linearizable.ts'
+import type { Model } from './history/sequential-model.ts'
 import { type StoreInput, type StoreOutput, transactionModel } from './history/transaction-model.ts'
 import { Caller, Calls, callMsMax, type Workload, type WorkloadParts } from './workload.ts'
 
@@ -99,8 +99,8 @@ export class KvWorkload implements Workload {
   }
 
   judge(): void {
-    judge(this.history, transactionModel, 'a register')
-    judge(this.counts, counterModel, 'a counter')
+    judgeHistory(this.history, transactionModel, 'a register')
+    judgeHistory(this.counts, counterModel, 'a counter')
   }
 
   #connect(caller: Caller): Store {
@@ -286,19 +286,20 @@ function kindOf(dice: number): CallKind {
   return 'put'
 }
 
-function judge<S, I, O>(
+/** @throws Violation also where no order is found within the bound: what is not decided is never called sound */
+export function judgeHistory<S, I, O>(
   history: History<I, O>,
-  model: Parameters<typeof checkLinearizable<S, I, O>>[1],
-  what: string
+  model: Model<S, I, O>,
+  what: string,
+  options: CheckOptions = {}
 ): void {
-  const verdict = checkLinearizable(history.operations, model)
-  assert(verdict.valid !== null || verdict.counterexample === undefined, 'what is not decided has no counterexample')
-  const { counterexample } = verdict
-  if (counterexample === undefined) return
-  const { keys, stuck, operations } = counterexample
-  const text = `${JSON.stringify(stuck.input)} of process ${stuck.process} answered ${JSON.stringify(stuck.output)}`
-  throw new Violation(
-    'IK1',
-    `${what} (${keys.join()}) is not linearizable after ${operations.length} operations: ${text}`
-  )
+  const { valid, counterexample, configurations } = checkLinearizable(history.operations, model, options)
+  if (counterexample !== undefined) {
+    const { keys, stuck, operations } = counterexample
+    const text = `${JSON.stringify(stuck.input)} of process ${stuck.process} answered ${JSON.stringify(stuck.output)}`
+    const where = `${what} (${keys.join()}) is not linearizable after ${operations.length} operations`
+    throw new Violation('IK1', `${where}: ${text}`)
+  }
+  if (valid === null)
+    throw new Violation('IK1', `no order of ${what} was found among ${configurations} configurations that were tried`)
 }
