@@ -21,7 +21,7 @@ import {
   type ReadOptions,
   type WriteOptions
 } from './options.ts'
-import { OpenRange } from './ranges.ts'
+import { OpenRange, type RangeTerms } from './ranges.ts'
 import { Read, type ReadKind } from './reads.ts'
 import { type ClientParts, SessionClient } from './session-client.ts'
 
@@ -109,25 +109,17 @@ export class Client<V> extends SessionClient {
     })
   }
 
-  /** Streams entries, all at one revision; `timeout` is how long to wait for the next of them. */
+  /** Streams entries, all at one revision; `timeout` is how long to wait for the next of them. Faults reject the first `next`. */
   range<KeysOnly extends boolean = false>(
     options: RangeOptions & { readonly keysOnly?: KeysOnly | undefined } = {}
   ): Range<Ranged<V, KeysOnly>> {
-    checkNames(options, known.range)
-    this.refuseIfClosed()
-    const { limit, atRevision, timeout, signal = null, reverse = false, keysOnly = false } = options
-    const terms = {
-      ...boundsOf(options),
-      limit: limit === undefined ? 0 : countOf(limit, 'limit', 1),
-      reverse,
-      keysOnly,
-      atRevision: atRevision === undefined ? 0 : countOf(atRevision, 'atRevision', 1),
-      consistency: consistencyOf(options),
-      minRevision: minRevisionOf(options),
-      timeoutMs: timeout === undefined ? this.timeoutMs : msOf(timeout, 'timeout'),
-      signal
+    try {
+      return new OpenRange(this.context, this.ranges, this.codec, this.#rangeTerms(options))
+    } catch (error) {
+      const refused = new OpenRange(this.context, this.ranges, this.codec, noTerms)
+      refused.fail(error)
+      return refused
     }
-    return new OpenRange(this.context, this.ranges, this.codec, terms)
   }
 
   /**
@@ -139,6 +131,22 @@ export class Client<V> extends SessionClient {
       checkNames(options, known.call)
       return this.resolves.ask(operationId, this.deadline(options), options.signal)
     })
+  }
+
+  #rangeTerms(options: RangeOptions): RangeTerms {
+    checkNames(options, known.range)
+    const { limit, atRevision, timeout, signal = null, reverse = false, keysOnly = false } = options
+    return {
+      ...boundsOf(options),
+      limit: limit === undefined ? 0 : countOf(limit, 'limit', 1),
+      reverse,
+      keysOnly,
+      atRevision: atRevision === undefined ? 0 : countOf(atRevision, 'atRevision', 1),
+      consistency: consistencyOf(options),
+      minRevision: minRevisionOf(options),
+      timeoutMs: timeout === undefined ? this.timeoutMs : msOf(timeout, 'timeout'),
+      signal
+    }
   }
 
   #get(kind: ReadKind, keys: readonly Key[], options: GetOptions = noOptions): Promise<never> {
@@ -171,6 +179,19 @@ export class Client<V> extends SessionClient {
 }
 
 const noOptions = {}
+/** Of a range that ends with its fault before it begins. */
+const noTerms: RangeTerms = {
+  from: new Uint8Array(0),
+  to: null,
+  limit: 0,
+  reverse: false,
+  keysOnly: false,
+  atRevision: 0,
+  consistency: 'linearizable',
+  minRevision: 0,
+  timeoutMs: 0,
+  signal: null
+}
 
 function conditionOf(options: PutOptions): number | null {
   const { ifRevision, ifAbsent } = options

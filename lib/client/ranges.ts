@@ -35,12 +35,18 @@ export interface RangeTerms {
 export class Ranges {
   readonly #open = new Set<OpenRange>()
   readonly #context: Context
+  /** Why no more are begun. */
+  #closed: StrettoError | null = null
 
   constructor(context: Context) {
     this.#context = context
   }
 
   start(range: OpenRange): void {
+    if (this.#closed !== null) {
+      range.fail(this.#closed)
+      return
+    }
     this.#open.add(range)
     this.#context.links.start()
     this.#context.takeTurn()
@@ -60,6 +66,7 @@ export class Ranges {
   }
 
   close(reason: StrettoError): void {
+    this.#closed = reason
     for (const range of this.#open) range.fail(reason)
   }
 }

@@ -17,6 +17,8 @@ import { timedOut, type Verdict } from './write.ts'
 /** How many answers about abandoned writes are kept for a user who asks later. */
 const keptMax = 4096
 const backgroundPatienceMs = 5000
+/** How long after a refusal for good, as for want of space, the client asks again for itself. */
+const backgroundRetryMs = 1000
 
 type Answer = readonly Verdict[] | 'expired'
 
@@ -34,14 +36,15 @@ export class Resolves {
     this.#codec = codec
   }
 
-  /** Asks until it is answered; `settled` is told when nothing of the draft can be applied any more. */
+  /**
+   * Asks until it is answered, whatever is refused meanwhile; `settled` is told when nothing of the draft can be applied any
+   * more. Before that the floor must not pass it, or the cluster would forget what nobody has been told.
+   */
   background(draft: Draft, settled: (draft: Draft) => void): void {
     const { session, serial, writes } = draft
     const serials = writes.map((_, at) => serial + at)
-    const hear = (answer: Answer | null): void => {
-      if (answer !== null) {
-        for (const [at, one] of serials.entries()) this.#keep(operationIdOf(session, one), verdictAt(answer, at))
-      }
+    const hear = (answer: Answer): void => {
+      for (const [at, one] of serials.entries()) this.#keep(operationIdOf(session, one), verdictAt(answer, at))
       settled(draft)
     }
     this.#start(new Resolving(this, this.#context, session.id, serials, Number.POSITIVE_INFINITY, hear))
@@ -55,8 +58,8 @@ export class Resolves {
   /** @throws StrettoError BAD_REQUEST */
   ask(operationId: string, deadline: number, signal?: AbortSignal): Promise<never> {
     const { session, serial } = parseOperationId(operationId)
-    const hear = (answer: Answer | null): void => {
-      const verdict = answer === null ? 'expired' : verdictAt(answer, 0)
+    const hear = (answer: Answer): void => {
+      const verdict = verdictAt(answer, 0)
       // Meanwhile the client may have heard of it by itself and let the cluster forget it.
       this.#tell(resolving, verdict === 'expired' ? (this.#kept.get(operationId) ?? verdict) : verdict)
     }
@@ -104,11 +107,14 @@ export class Resolves {
       return
     }
     if (!mayRetry(refused)) {
-      this.end(resolving)
-      if (resolving.isBackground) resolving.hear(null)
-      else resolving.fail(new StrettoError(refused.code, refused.text))
+      if (resolving.isBackground) resolving.retryAfter(backgroundRetryMs)
+      else {
+        this.end(resolving)
+        resolving.fail(new StrettoError(refused.code, refused.text))
+      }
       return
     }
+    resolving.path = null
     const delay = this.#patience.refused(this.#context, from, refused.retryAfterMs)
     this.#retryAt = this.#context.env.now() + delay
     this.#context.env.after(delay, () => this.#context.takeTurn())
@@ -162,8 +168,8 @@ class Resolving extends Call implements Waiter {
   path: Connection | null = null
   readonly deadline: number
   number = 0
-  /** Told the answer once; null: the node refuses for good to say. */
-  readonly hear: (answer: Answer | null) => void
+  /** Told the answer once. */
+  readonly hear: (answer: Answer) => void
   readonly #owner: Resolves
   readonly #context: Context
   readonly #session: Uint8Array
@@ -175,7 +181,7 @@ class Resolving extends Call implements Waiter {
     session: Uint8Array,
     serials: readonly number[],
     deadline: number,
-    hear: (answer: Answer | null) => void
+    hear: (answer: Answer) => void
   ) {
     super()
     this.hear = hear
@@ -193,10 +199,7 @@ class Resolving extends Call implements Waiter {
 
   send(path: Connection, now: number): void {
     this.path = path
-    if (this.isBackground) {
-      this.#context.wheel.remove(this)
-      this.#context.wheel.add(this, tickOf(now + 2 * backgroundPatienceMs))
-    }
+    if (this.isBackground) this.#rearm(now + 2 * backgroundPatienceMs)
     const serials = this.#serials
     const bytes = new Uint8Array(commandHeadBytes + 8 * serials.length)
     for (const [at, serial] of serials.entries()) writeU64(bytes, commandHeadBytes + 8 * at, serial)
@@ -205,6 +208,16 @@ class Resolving extends Call implements Waiter {
     writeCommandHead(bytes, recordKind.resolve, head, patience)
     writeU32(bytes, recordAt.term, this.number)
     path.send(bytes)
+  }
+
+  /** Until then, or until its link breaks, it counts as on its way. */
+  retryAfter(ms: number): void {
+    this.#rearm(this.#context.env.now() + ms)
+  }
+
+  #rearm(at: number): void {
+    this.#context.wheel.remove(this)
+    this.#context.wheel.add(this, tickOf(at))
   }
 
   answered(frame: Uint8Array): void {
@@ -216,14 +229,12 @@ class Resolving extends Call implements Waiter {
   }
 
   refused(refused: Refused, from: Connection): void {
-    if (this.path !== from) return
-    this.path = null
-    this.#owner.refused(this, refused, from)
+    if (this.path === from) this.#owner.refused(this, refused, from)
   }
 
   override expire(): void {
     if (this.isBackground) {
-      // The node has kept silent about it for longer than it was asked to try.
+      // The node has kept silent about it for longer than it was asked to try, or has refused it a while ago.
       this.path = null
       this.#context.takeTurn()
       return

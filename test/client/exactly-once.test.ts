@@ -36,7 +36,7 @@ const faults = [
 ] as const
 type Fault = (typeof faults)[number]
 /** Those that make sense for any kind of request. */
-const refusals: ReadonlySet<Fault> = new Set<Fault>(['refuse', 'not-leader', 'garbage'])
+const refusals: ReadonlySet<Fault> = new Set<Fault>(['refuse', 'not-leader', 'garbage', 'refuse-for-good'])
 
 const node = fc.nat({ max: 2 })
 const stepArbitrary: fc.Arbitrary<Step> = fc.oneof(

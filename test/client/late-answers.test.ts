@@ -56,3 +56,30 @@ t.test('a late refusal for good is told as well', async t => {
   await rig.settled(db.put('k', 'the floor passes the first'))
   t.equal(await rig.settled(db.resolve((error as StrettoError).operationId!)), 'not-applied')
 })
+
+t.test('asking in the background is refused for good: the cluster does not forget the write', async t => {
+  const rig = new ClientRig()
+  const db = await rig.readyClient()
+  const leader = rig.node('n1')
+  let asked = 0
+  leader.intercept = (frame, link) => {
+    if (frame[4] === command) link.apply(frame)
+    else if (frame[4] === resolve) {
+      asked++
+      link.refuse(frame, { code: 'NO_SPACE' })
+    }
+    return frame[4] === command || frame[4] === resolve
+  }
+  const error = await rig.rejection(db.increment('n', 7, { timeout: 60 }))
+  t.match(error, { code: 'TIMED_OUT', fate: 'unknown' })
+  rig.time.run(3_500)
+  t.equal(asked, 4, 'it is asked again, and not at once')
+  leader.intercept = frame => frame[4] === resolve
+  await rig.settled(db.put('k', 'a later write takes the floor along'))
+  leader.intercept = () => false
+  const told = await rig.settled(db.resolve((error as StrettoError).operationId!))
+  t.same(told, { applied: { revision: 2, value: 7 } })
+  rig.time.run(3_000)
+  t.equal(leader.kinds(resolve).length, asked + 2, 'the user, and once more by itself')
+  await rig.settled(db.close())
+})

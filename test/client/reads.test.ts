@@ -284,6 +284,7 @@ void t.test('ranges end by deadline, signal, break, refusal and close', async t 
     return frame[4] === scan
   }
   t.match(await rig.rejection(db.range({ atRevision: 3 }).next()), { code: 'COMPACTED' })
+  t.match(await rig.rejection(db.range({ limit: 0 }).next()), { code: 'BAD_REQUEST', message: /limit/ })
   leader.intercept = frame => frame[4] === scan || frame[4] === credit
   const open = rig.rejection(db.range().next())
   rig.time.run(10)
