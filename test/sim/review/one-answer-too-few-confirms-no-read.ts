@@ -1,6 +1,7 @@
 // A read is confirmed by a majority, not by one less: the others may have another leader, and a newer value.
-import { hold } from '../../../lib/sim/ghost/violation.ts'
+
 import type { Envelope } from '../../../lib/raft/message.ts'
+import { hold } from '../../../lib/sim/ghost/violation.ts'
 import { Scene } from '../../help/scene.ts'
 
 /**
