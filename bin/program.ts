@@ -5,6 +5,7 @@ import { variableOf } from '../lib/server/options.ts'
 import { UsageError } from '../lib/server/usage-error.ts'
 import { commands } from './commands.ts'
 import { exitCode, exitCodeOf, faultLine } from './faults.ts'
+import { outputs } from './print.ts'
 import { version } from './version.ts'
 
 const variablesHelp = '\nEach option can also be given in the environment: --data-dir as STRETTO_DATA_DIR.'
@@ -85,6 +86,9 @@ function refuseUnknown(name: string): void {
   throw new UsageError(`there is no command '${name}': ${hint}`)
 }
 
+/** A variable speaks to all commands: what some of them know is no fault where another one does not, and says nothing there. */
+const choicesElsewhere: ReadonlyMap<string, readonly string[]> = new Map([['output', outputs]])
+
 /** What the environment gives to an option, before the command line is read. A switch set to false there is not given. */
 function readVariable(command: Command, option: Option): void {
   const variable = variableOf(option.name())
@@ -97,6 +101,7 @@ function readVariable(command: Command, option: Option): void {
   }
   const choices = option.argChoices
   if (choices !== undefined && !choices.includes(text)) {
+    if (choicesElsewhere.get(option.name())?.includes(text) === true) return
     throw new UsageError(`${variable} '${text}' is none of ${choices.join(', ')}`)
   }
   command.setOptionValueWithSource(name, text, 'env')

@@ -154,6 +154,13 @@ t.test('a variable gives an option, a flag beats it, and a switch set to false i
     code: 2,
     err: /^stretto get: STRETTO_OUTPUT 'xml' is none of table, json, value\n$/
   })
+  t.match(await run('sim', '--seeds', '0'), { code: 2, err: /^stretto sim: STRETTO_OUTPUT 'xml' is none of / })
+  process.env['STRETTO_OUTPUT'] = 'value'
+  const other = 'a variable for other commands says nothing here'
+  t.match(await run('sim', '--seeds', '0'), { code: 2, err: /^stretto sim: --seeds / }, other)
+  t.match(await run('check-history', 'no-such-file'), { code: 2, err: /cannot be read/ }, other)
+  const flag = await run('check-history', 'no-such-file', '-o', 'value')
+  t.match(flag, { code: 2, err: /'value' is invalid/ }, 'a flag speaks to this one')
 })
 
 t.test('exit codes tell what became of it', async t => {
