@@ -96,6 +96,7 @@ export class Node {
     transport.receive({
       message: envelope => this.#received(envelope),
       forwarded: (_from, request, answer) => this.#forwarded(request, answer),
+      chunk: (_from, _chunk, answer) => answer(new StrettoError('UNAVAILABLE', 'no snapshot is awaited here'), nothing),
       greeted: (peer, { boot }) => this.#input({ kind: 'greeted', peer, boot }),
       closed: (peer, hint) => this.#input(hint ? { kind: 'link-closed', peer } : { kind: 'unreachable', peer })
     })
@@ -389,6 +390,7 @@ export class Node {
 }
 
 const stopped = new StrettoError('STOPPED', 'the node has stopped')
+const nothing = new Uint8Array(0)
 const stoppedRefusal = refusal('STOPPED', 'unknown', stopped.message)
 /** A timer later than this is counted as a stall of the event loop. */
 const stallMs = 100

@@ -2,14 +2,16 @@
 //
 // One socket carries all lanes. What keeps a heartbeat from waiting behind the rest is not a second socket, which would
 // compete for the same line anyway, but how much of the rest may be on its way: forwarded requests may fill half of the
-// queue, and pieces of snapshots (64 KiB each) are answered one by one, so that only a few are ever under way, those in
-// the buffers of the two kernels included.
+// queue; pieces of snapshots (64 KiB each) are answered one by one, so that only a few are ever under way, those in the
+// buffers of the two kernels included, and none is added while more than 256 KiB wait to be sent.
 import { assert } from '../base/assert.ts'
 import type { Done, Env } from '../base/env.ts'
-import { StrettoError } from '../base/errors.ts'
+import { type ErrorCode, StrettoError } from '../base/errors.ts'
 import type { Envelope } from '../raft/message.ts'
 import type { MemberKey } from '../raft/types.ts'
 import {
+  type Chunk,
+  chunkBytesMax,
   type Hello,
   type PeerFrame,
   peerMessageBytesMax,
@@ -18,10 +20,12 @@ import {
   writePeerFrame
 } from '../wire/peer.ts'
 import type { Closed, Link, LinkHandler } from './net.ts'
+import type { ChunkAnswer } from './transport.ts'
 
 export interface PeerLinkOwner {
   message(envelope: Envelope): void
   forwarded(from: MemberKey, request: Uint8Array, answer: (answer: Uint8Array) => void): void
+  chunk(from: MemberKey, chunk: Chunk, answer: ChunkAnswer): void
   /** `hint`: the other side ended it without a word. */
   ended(link: PeerLink, hint: boolean, reason: string): void
   /** The other side has said why it closes next. */
@@ -39,6 +43,10 @@ export interface PeerLinkOptions {
 
 /** A duplicate link stays so long for the answers that are still on their way. */
 const lingerMs = 1000
+/** Bytes waiting to be sent beyond which no piece of a snapshot is added: a heartbeat never waits behind more of them. */
+const bulkBytesMax = 262_144
+/** Pieces without an answer, in each direction: more than any sender of ours has under way, who keeps to `chunksMax`. */
+const piecesMax = 8
 const numberMax = 0xffff_ffff
 const requestHeadBytes = 8
 const nothing = undefined as unknown as Uint8Array
@@ -54,8 +62,11 @@ export class PeerLink implements LinkHandler {
   readonly #owner: PeerLinkOwner
   readonly #link: Link
   readonly #waiting = new Map<number, Done<Uint8Array>>()
+  /** Of pieces; their numbers are drawn with those of the requests, since answers name nothing else. */
+  readonly #pieces = new Map<number, Done<Uint8Array>>()
   #number = 0
   #answering = 0
+  #taking = 0
   #ended = false
   #goodbye = false
 
@@ -93,10 +104,25 @@ export class PeerLink implements LinkHandler {
       env.soon(() => done(error, nothing))
       return
     }
-    do this.#number = this.#number === numberMax ? 1 : this.#number + 1
-    while (this.#waiting.has(this.#number))
-    this.#waiting.set(this.#number, done)
-    this.#link.send(writePeerFrame({ kind: 'request', number: this.#number, bytes: request }))
+    const number = this.#nextNumber()
+    this.#waiting.set(number, done)
+    this.#link.send(writePeerFrame({ kind: 'request', number, bytes: request }))
+  }
+
+  /** As `Transport.sendChunk`. */
+  sendChunk(chunk: Omit<Chunk, 'number'>, done: Done<Uint8Array>): void {
+    assert(chunk.bytes.length <= chunkBytesMax, 'a piece of a snapshot fits into its frame')
+    const full = this.#pieces.size >= piecesMax || this.#link.buffered > bulkBytesMax
+    if (full || this.#ended) {
+      const error = this.#ended
+        ? new StrettoError('UNAVAILABLE', `the link to ${this.peer} has ended`)
+        : new StrettoError('OVERLOADED', `too much waits to be sent to ${this.peer}`)
+      this.#options.env.soon(() => done(error, nothing))
+      return
+    }
+    const number = this.#nextNumber()
+    this.#pieces.set(number, done)
+    this.#link.send(writePeerFrame({ kind: 'chunk', chunk: { ...chunk, number } }))
   }
 
   message(bytes: Uint8Array): void {
@@ -141,24 +167,49 @@ export class PeerLink implements LinkHandler {
       }
       case 'request':
         return this.#request(frame.number, frame.bytes)
-      case 'answer': {
-        const done = this.#waiting.get(frame.number)
-        if (done === undefined) return this.refuse({ code: 'bad-frame', text: 'an answer to no question' })
-        this.#waiting.delete(frame.number)
-        if (frame.error === null) return done(null, frame.bytes)
-        return done(new StrettoError(frame.error, new TextDecoder().decode(frame.bytes)), nothing)
-      }
+      case 'answer':
+        return this.#answered(frame.number, frame.error, frame.bytes)
       case 'refusal':
         this.#goodbye = true
         return this.#owner.refused(this, frame.refusal)
       case 'chunk':
-        return this.#decline(frame.chunk.number, 'snapshots are not taken by this version')
+        return this.#chunk(frame.chunk)
       case 'hello':
       case 'proof':
       case 'tell':
       case 'founded':
         return this.refuse({ code: 'bad-frame', text: 'a frame of the greeting, long after it' })
     }
+  }
+
+  #nextNumber(): number {
+    do this.#number = this.#number === numberMax ? 1 : this.#number + 1
+    while (this.#waiting.has(this.#number) || this.#pieces.has(this.#number))
+    return this.#number
+  }
+
+  #answered(number: number, code: ErrorCode | null, bytes: Uint8Array): void {
+    const done = this.#waiting.get(number) ?? this.#pieces.get(number)
+    if (done === undefined) return this.refuse({ code: 'bad-frame', text: 'an answer to no question' })
+    this.#waiting.delete(number)
+    this.#pieces.delete(number)
+    if (code === null) return done(null, bytes)
+    return done(new StrettoError(code, new TextDecoder().decode(bytes)), nothing)
+  }
+
+  #chunk(chunk: Chunk): void {
+    const { number } = chunk
+    if (this.#taking >= piecesMax) return this.#decline(number, 'too many pieces of a snapshot at once')
+    this.#taking++
+    let answered = false
+    this.#owner.chunk(this.peer, chunk, (error, answer) => {
+      assert(!answered, 'a piece of a snapshot is answered once')
+      answered = true
+      this.#taking--
+      if (this.#ended) return
+      const bytes = error === null ? answer : new TextEncoder().encode(error.message)
+      this.#link.send(writePeerFrame({ kind: 'answer', number, error: error?.code ?? null, bytes }))
+    })
   }
 
   #request(number: number, request: Uint8Array): void {
@@ -182,8 +233,9 @@ export class PeerLink implements LinkHandler {
   #end(hint: boolean, reason: string): void {
     if (this.#ended) return
     this.#ended = true
-    const waiting = [...this.#waiting.values()]
+    const waiting = [...this.#waiting.values(), ...this.#pieces.values()]
     this.#waiting.clear()
+    this.#pieces.clear()
     const error = new StrettoError('UNAVAILABLE', `the link to ${this.peer} ended: ${reason}`, { fate: 'unknown' })
     this.#options.env.soon(() => {
       for (const done of waiting) done(error, nothing)

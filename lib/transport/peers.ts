@@ -8,13 +8,13 @@ import type { Done, Env } from '../base/env.ts'
 import { StrettoError } from '../base/errors.ts'
 import type { Envelope } from '../raft/message.ts'
 import type { Member, MemberKey, Membership } from '../raft/types.ts'
-import { type Hello, type Refusal, writePeerFrame } from '../wire/peer.ts'
+import { type Chunk, type Hello, type Refusal, writePeerFrame } from '../wire/peer.ts'
 import type { VersionRange } from '../wire/version.ts'
 import { Dialler } from './dialler.ts'
 import { Handshake, type HandshakeOutcome, type Identity } from './handshake.ts'
 import type { Link, LinkHandler, Listener, Net } from './net.ts'
 import { PeerLink, type PeerLinkOwner } from './peer-link.ts'
-import type { Transport, TransportHandler } from './transport.ts'
+import type { ChunkAnswer, Transport, TransportHandler } from './transport.ts'
 
 export interface PeersOptions {
   readonly env: Env
@@ -116,7 +116,13 @@ export class Peers implements Transport, PeerLinkOwner {
   forward(to: MemberKey, request: Uint8Array, done: Done<Uint8Array>): void {
     const link = this.#current.get(to)
     if (link !== undefined) return link.forward(request, done)
-    this.#options.env.soon(() => done(new StrettoError('UNAVAILABLE', `there is no link to ${to}`), nothing))
+    this.#noLink(to, done)
+  }
+
+  sendChunk(to: MemberKey, chunk: Omit<Chunk, 'number'>, done: Done<Uint8Array>): void {
+    const link = this.#current.get(to)
+    if (link !== undefined) return link.sendChunk(chunk, done)
+    this.#noLink(to, done)
   }
 
   close(done: Done): void {
@@ -137,6 +143,10 @@ export class Peers implements Transport, PeerLinkOwner {
     if (!this.#closed) this.#handler!.forwarded(from, request, answer)
   }
 
+  chunk(from: MemberKey, chunk: Chunk, answer: ChunkAnswer): void {
+    if (!this.#closed) this.#handler!.chunk(from, chunk, answer)
+  }
+
   refused(link: PeerLink, refusal: Refusal): void {
     if (refusal.code !== 'duplicate') this.#say(`${link.peer}: ${refusal.text}`)
   }
@@ -149,6 +159,10 @@ export class Peers implements Transport, PeerLinkOwner {
     if (this.#options.env.now() - link.upAt >= lastedMs) dialler?.lasted()
     dialler?.again()
     this.#handler!.closed(link.peer, hint)
+  }
+
+  #noLink(to: MemberKey, done: Done<Uint8Array>): void {
+    this.#options.env.soon(() => done(new StrettoError('UNAVAILABLE', `there is no link to ${to}`), nothing))
   }
 
   #dial(key: MemberKey, address: string): void {

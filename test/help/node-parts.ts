@@ -12,6 +12,7 @@ import { lastOf, logOrigin } from '../../lib/raft/types.ts'
 import { cutBlock } from '../../lib/record/block.ts'
 import { draftRecord, recordKind } from '../../lib/record/record.ts'
 import type { Transport, TransportHandler } from '../../lib/transport/transport.ts'
+import type { Chunk } from '../../lib/wire/peer.ts'
 import { keyOf, membershipOf } from './core-cluster.ts'
 import { draftOf } from './tally.ts'
 
@@ -129,12 +130,15 @@ export class FakeLog implements Log {
   }
 }
 
-/** Keeps what it is told to send; a forwarded request waits until the test answers it. */
+type Piece = Omit<Chunk, 'number'>
+
+/** Keeps what it is told to send; a forwarded request and a piece of a snapshot wait until the test answers them. */
 export class FakeTransport implements Transport {
   handler: TransportHandler | null = null
   readonly sent: Envelope[] = []
   readonly connected: (readonly Member[])[] = []
   readonly forwards: { readonly to: MemberKey; readonly request: Uint8Array; readonly done: Done<Uint8Array> }[] = []
+  readonly chunks: { readonly to: MemberKey; readonly chunk: Piece; readonly done: Done<Uint8Array> }[] = []
   takes = true
 
   connect(members: readonly Member[]): void {
@@ -148,6 +152,10 @@ export class FakeTransport implements Transport {
 
   forward(to: MemberKey, request: Uint8Array, done: Done<Uint8Array>): void {
     this.forwards.push({ to, request, done })
+  }
+
+  sendChunk(to: MemberKey, chunk: Piece, done: Done<Uint8Array>): void {
+    this.chunks.push({ to, chunk, done })
   }
 
   receive(handler: TransportHandler): void {

@@ -61,6 +61,9 @@ export class PeerLinks {
         return true
       },
       forward: (to, request, done) => this.#forward(to, request, done),
+      sendChunk: () => {
+        throw new Error('no peer of these lags so far behind that it is sent a snapshot')
+      },
       receive: handler => {
         this.#handler = handler
       },

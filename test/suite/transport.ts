@@ -6,7 +6,8 @@ import type { Envelope, Message } from '../../lib/raft/message.ts'
 import { type Member, type MemberKey, memberKey } from '../../lib/raft/types.ts'
 import type { Net } from '../../lib/transport/net.ts'
 import { Peers, type PeersOptions } from '../../lib/transport/peers.ts'
-import type { Greeting, TransportHandler } from '../../lib/transport/transport.ts'
+import type { ChunkAnswer, Greeting, TransportHandler } from '../../lib/transport/transport.ts'
+import type { Chunk } from '../../lib/wire/peer.ts'
 import { blocksOf } from '../help/peer-frames.ts'
 
 /** Hosts named n1, n2, ... and what lies between them. */
@@ -46,6 +47,7 @@ export class Talker implements TransportHandler {
   readonly greetings: Greeting[] = []
   readonly lines: string[] = []
   readonly requests: { from: MemberKey; request: Uint8Array; answer: (answer: Uint8Array) => void }[] = []
+  readonly chunks: { from: MemberKey; chunk: Chunk; answer: ChunkAnswer }[] = []
   stopped = false
   readonly #rig: TransportRig
 
@@ -103,6 +105,10 @@ export class Talker implements TransportHandler {
 
   forwarded(from: MemberKey, request: Uint8Array, answer: (answer: Uint8Array) => void): void {
     this.requests.push({ from, request, answer })
+  }
+
+  chunk(from: MemberKey, chunk: Chunk, answer: ChunkAnswer): void {
+    this.chunks.push({ from, chunk, answer })
   }
 
   greeted(peer: MemberKey, greeting: Greeting): void {

@@ -105,7 +105,7 @@ class Founder {
       founding: founded.membership
     })
     this.running = peers
-    peers.receive({ message: () => {}, forwarded: () => {}, greeted: () => {}, closed: () => {} })
+    peers.receive({ message: () => {}, forwarded: () => {}, chunk: () => {}, greeted: () => {}, closed: () => {} })
     peers.listen((error, listener) => {
       if (error !== null) return
       this.#rig.listens(this.host, listener.port)

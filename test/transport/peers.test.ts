@@ -2,6 +2,7 @@
 import fc from 'fast-check'
 import { t } from 'tap'
 import { WebSocket } from 'ws'
+import { StrettoError } from '../../lib/base/errors.ts'
 import { Handshake, type Identity } from '../../lib/transport/handshake.ts'
 import type { Link, LinkHandler } from '../../lib/transport/net.ts'
 import { type Hello, type PeerFrame, peerMessageBytesMax, readPeerFrame, writePeerFrame } from '../../lib/wire/peer.ts'
@@ -9,15 +10,36 @@ import { peerSubprotocol } from '../../lib/wire/version.ts'
 import { membership } from '../help/peer-frames.ts'
 import { eventually } from '../help/real-time.ts'
 import { type MemoryRig, memoryRig, socketRig } from '../help/transport-rigs.ts'
+import { type BulkRig, bulkLaneSuite, pieceOf, sendPiece, type Told } from '../suite/bulk-lane.ts'
 import { Ear } from '../suite/net.ts'
-import { clusterId, keyOf, memberOf, secret, Talker, transportSuite } from '../suite/transport.ts'
+import { clusterId, keyOf, memberOf, secret, Talker, type TransportRig, transportSuite } from '../suite/transport.ts'
 
 const numRuns = Number(process.env['FC_RUNS'] ?? 60)
 
 transportSuite(t, 'Peers over MemoryNet', async () => memoryRig())
 transportSuite(t, 'Peers over WsNet', socketRig)
+bulkLaneSuite(t, 'Peers over MemoryNet', () => bulk(memoryRig()))
+bulkLaneSuite(t, 'Peers over WsNet', async () => await bulk(await socketRig()))
 
 const hello = (number: number) => ({ kind: 'read-index', number }) as const
+
+async function bulk(rig: TransportRig): Promise<BulkRig> {
+  const two = await new Talker(rig, 'n2').start()
+  // One of them dials alone, so that no second link takes over while a piece is under way.
+  const one = await new Talker(rig, 'n1').start('n2')
+  await rig.until(() => one.linked('n2') && two.linked('n1'))
+  return {
+    sender: { key: keyOf('n1'), transport: one.peers },
+    receiver: { key: keyOf('n2'), taken: two.chunks },
+    gone: async () => await two.stop(),
+    until: async condition => await rig.until(condition),
+    end: async () => {
+      await one.stop()
+      await two.stop()
+      await rig.end()
+    }
+  }
+}
 
 /** A link that has proven itself as `host`, spoken by hand. */
 class Hand implements LinkHandler {
@@ -229,14 +251,112 @@ t.test('frames that have no place on a proven link end it', async t => {
     t.ok(await rig.until(() => hand.end === 'closed'), frame.kind)
     t.equal(hand.refusal, 'bad-frame')
   }
+  t.notOk(one.linked('n2'))
+  t.ok(await serves())
+})
+
+t.test('more pieces of snapshots than allowed are declined, not kept', async t => {
+  const { rig, one } = await attacked()
   const hand = new Hand(rig, 'n2', 'n1')
   await rig.until(() => hand.link !== null)
-  const chunk = { number: 8, last: { term: 1, index: 1 }, offset: 0, end: true, bytes: new Uint8Array(10) }
-  hand.say({ kind: 'chunk', chunk })
+  const say = (number: number) => hand.say({ kind: 'chunk', chunk: { ...pieceOf(number), number } })
+  for (let number = 1; number <= 9; number++) say(number)
   t.ok(await rig.until(() => hand.frames.length === 1))
-  t.match(hand.frames[0], { kind: 'answer', number: 8, error: 'OVERLOADED' }, 'a piece of a snapshot is declined')
+  t.match(hand.frames[0], { kind: 'answer', number: 9, error: 'OVERLOADED' })
+  t.equal(one.chunks.length, 8)
+  one.chunks[4]!.answer(null, Uint8Array.of(1))
+  t.ok(await rig.until(() => hand.frames.length === 2))
+  t.match(hand.frames[1], { kind: 'answer', number: 5, error: null })
+  say(10)
+  t.ok(await rig.until(() => one.chunks.length === 9))
   t.ok(one.linked('n2'))
-  t.ok(await serves())
+})
+
+t.test('requests and pieces of snapshots share numbers, and each answer finds its own', async t => {
+  const { rig, one } = await attacked()
+  const hand = new Hand(rig, 'n2', 'n1')
+  await rig.until(() => hand.link !== null)
+  const told: Told[] = []
+  const answers: number[] = []
+  for (let at = 0; at < 3; at++) {
+    one.peers.forward(keyOf('n2'), Uint8Array.of(at), (_error, bytes) => answers.push(bytes[0]!))
+    sendPiece(one.peers, keyOf('n2'), at, told)
+  }
+  await rig.until(() => hand.frames.length === 6)
+  const numbers = hand.frames.map(frame =>
+    frame.kind === 'chunk' ? frame.chunk.number : frame.kind === 'request' && frame.number
+  )
+  t.equal(new Set(numbers).size, 6)
+  for (const [at, number] of numbers.entries()) {
+    hand.say({ kind: 'answer', number: Number(number), error: null, bytes: Uint8Array.of(at) })
+  }
+  t.ok(await rig.until(() => told.length === 3 && answers.length === 3))
+  t.same(answers, [0, 2, 4])
+  t.same(
+    told.map(({ at, bytes }) => [at, bytes?.[0]]),
+    [
+      [0, 1],
+      [1, 3],
+      [2, 5]
+    ]
+  )
+  hand.say({ kind: 'answer', number: Number(numbers[1]), error: null, bytes: new Uint8Array(0) })
+  t.ok(await rig.until(() => hand.refusal === 'bad-frame'), 'a second answer is none')
+})
+
+t.test('a heartbeat waits behind no more than a few pieces of a snapshot, however many are offered', async t => {
+  const rig = memoryRig()
+  const one = await new Talker(rig, 'n1').start('n2')
+  const two = await new Talker(rig, 'n2').start('n1')
+  await rig.until(() => one.linked('n2') && two.linked('n1'))
+  // A line of 1 MiB a second, which what is sent passes one after the other.
+  const bytesPerMs = 1_048_576 / 1_000
+  let free = 0
+  rig.fabric.delayMs = (from, _to, bytes) => {
+    if (from !== 'n1') return 1
+    free = Math.max(free, rig.time.now) + bytes / bytesPerMs
+    return free - rig.time.now
+  }
+  const told: Told[] = []
+  const waits: number[] = []
+  const sentAt: number[] = []
+  let taken = 0
+  for (let beat = 0; beat < 200; beat++) {
+    // A sender who knows no measure, once against an empty line and then again and again.
+    for (let at = 0; at < 6; at++) sendPiece(one.peers, keyOf('n2'), beat * 6 + at, told)
+    sentAt.push(rig.time.now)
+    t.ok(one.say('n2', hello(beat)))
+    const end = rig.time.now + 50
+    while (rig.time.until(() => two.chunks.length > taken || two.envelopes.length > waits.length, end - rig.time.now)) {
+      while (waits.length < two.envelopes.length) waits.push(rig.time.now - sentAt[waits.length]!)
+      for (; taken < two.chunks.length; taken++) two.chunks[taken]!.answer(null, Uint8Array.of(1))
+    }
+  }
+  const most = (262_144 + 65_536 + 4_096) / bytesPerMs
+  t.ok(waits.length > 190, `${waits.length} heartbeats`)
+  t.ok(Math.max(...waits) <= most, `none waited longer than ${Math.max(...waits)} ms`)
+  const refused = told.filter(({ error }) => error !== null)
+  t.ok(
+    refused.length > 500 && refused.every(({ error }) => error instanceof StrettoError && error.code === 'OVERLOADED')
+  )
+  t.ok(two.chunks.length >= 140, `the line was full all the time: ${two.chunks.length} pieces in 10 s`)
+})
+
+t.test('no piece of a snapshot is added to much that waits already', async t => {
+  const rig = memoryRig()
+  const one = await new Talker(rig, 'n1').start('n2')
+  const two = await new Talker(rig, 'n2').start('n1')
+  await rig.until(() => one.linked('n2') && two.linked('n1'))
+  rig.freeze('n2')
+  const told: Told[] = []
+  one.peers.forward(keyOf('n2'), new Uint8Array(262_000), () => {})
+  sendPiece(one.peers, keyOf('n2'), 0, told)
+  sendPiece(one.peers, keyOf('n2'), 1, told)
+  t.equal(told.length, 0, 'not inside the call')
+  rig.time.run(1)
+  t.match(told, [{ at: 1, error: { code: 'OVERLOADED', fate: 'not-applied' } }])
+  rig.thaw('n2')
+  t.ok(await rig.until(() => two.chunks.length === 1))
 })
 
 t.test('more requests than allowed are declined, not queued', async t => {

@@ -2,9 +2,10 @@
 
 import { assert } from '../../base/assert.ts'
 import type { Done } from '../../base/env.ts'
+import { StrettoError } from '../../base/errors.ts'
 import type { Envelope } from '../../raft/message.ts'
 import type { Member, MemberKey, NodeId } from '../../raft/types.ts'
-import type { Transport, TransportHandler } from '../../transport/transport.ts'
+import type { ChunkAnswer, Transport, TransportHandler } from '../../transport/transport.ts'
 import type { Watcher } from '../ghost/watcher.ts'
 import type { Wires } from './wires.ts'
 import type { Life, World } from './world.ts'
@@ -17,11 +18,15 @@ interface Port {
   readonly greeted: Map<MemberKey, number>
 }
 
+/** Gives a question to who is asked. */
+type Put = (port: Port, answer: ChunkAnswer) => void
+
 export class Network {
   readonly #world: World
   readonly #wires: Wires
   readonly #watcher: Watcher
   readonly #ports = new Map<MemberKey, Port>()
+  #chunks = 0
   /** Holds a message back from its way: for scenarios that need one certain message late, or never. */
   hold: ((envelope: Envelope, release: () => void) => boolean) | null = null
 
@@ -45,7 +50,17 @@ export class Network {
         if (this.hold === null || !this.hold(envelope, release)) release()
         return true
       },
-      forward: (to, request, done) => this.#forward(self, life, to, request, done),
+      forward: (to, request, done) => {
+        this.#ask(self, life, to, 64, done, (port, answer) => {
+          port.handler.forwarded(self, request, bytes => answer(null, bytes))
+        })
+      },
+      sendChunk: (to, piece, done) => {
+        const chunk = { ...piece, number: ++this.#chunks }
+        this.#ask(self, life, to, 64 + piece.bytes.length, done, (port, answer) => {
+          if (introduce(port, self, boot)) port.handler.chunk(self, chunk, answer)
+        })
+      },
       receive: handler => void this.#ports.set(self, { life, boot, handler, greeted: new Map() }),
       close: done => {
         if (this.#ports.get(self)?.life === life) this.down(self)
@@ -95,22 +110,31 @@ export class Network {
     }
   }
 
-  #forward(self: MemberKey, life: Life, to: MemberKey, request: Uint8Array, done: Done<Uint8Array>): void {
+  /** A question of so many bytes, carried there by `put`, and its answer; an error when nothing has come after a second. */
+  #ask(self: MemberKey, life: Life, to: MemberKey, bytes: number, done: Done<Uint8Array>, put: Put): void {
     let answered = false
-    const answer = (error: Error | null, bytes: Uint8Array): void => {
+    const answer: ChunkAnswer = (error, result) => {
       if (answered || life.over) return
       answered = true
-      done(error, bytes)
+      done(error, result)
     }
-    const back = (bytes: Uint8Array): void => this.#carry(to, self, () => answer(null, bytes), null)
-    this.#carry(self, to, port => port.handler.forwarded(self, request, back), null)
-    this.#world.after(1_000, life, () => answer(new Error('no answer'), nothing))
+    const back: ChunkAnswer = (error, result) => this.#carry(to, self, () => answer(error, result), null)
+    this.#carry(self, to, port => put(port, back), null, bytes)
+    this.#world.after(1_000, life, () =>
+      answer(new StrettoError('UNAVAILABLE', 'no answer', { fate: 'unknown' }), nothing)
+    )
   }
 
   /** `envelope`: what is carried, where it is a message that may arrive twice; null for what keeps a link going. */
-  #carry(from: MemberKey, to: MemberKey, deliver: (port: Port) => unknown, envelope: Envelope | null): void {
+  #carry(
+    from: MemberKey,
+    to: MemberKey,
+    deliver: (port: Port) => unknown,
+    envelope: Envelope | null,
+    bytes = envelope === null ? 64 : bytesOf(envelope)
+  ): void {
     const [source, target] = [idOf(from), idOf(to)]
-    const fate = this.#wires.fate(source, target, envelope === null ? 64 : bytesOf(envelope))
+    const fate = this.#wires.fate(source, target, bytes)
     const cut = this.#wires.isCut(source, target)
     if (fate.lost || cut) {
       if (envelope !== null) this.#watcher.dropped(envelope, cut ? 'cut' : 'lost')
