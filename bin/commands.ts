@@ -27,6 +27,11 @@ export const commands: readonly CommandEntry[] = [
   { name: 'del', summary: 'delete a key', load: async () => (await import('./del.ts')).del },
   { name: 'incr', summary: 'add to a counter', load: async () => (await import('./incr.ts')).incr },
   { name: 'status', summary: 'show the nodes of a cluster', load: async () => (await import('./status.ts')).status },
+  {
+    name: 'inspect',
+    summary: 'look at the data directory of a stopped node',
+    load: async () => (await import('./inspect.ts')).inspect
+  },
   { name: 'bench', summary: 'measure a cluster', load: async () => (await import('./bench.ts')).bench },
   {
     name: 'bench-load',

@@ -27,6 +27,17 @@ const table: Record<string, readonly string[]> = {
     'transport/ws-net.ts'
   ],
   server: ['base', 'raft', 'record', 'wire', 'log', 'transport', 'machine', 'node', 'kv', 'client'],
+  offline: [
+    'base',
+    'raft/types.ts',
+    'record',
+    'log',
+    'machine',
+    'kv',
+    'transport/founding.ts',
+    'client/real-env.ts',
+    'server/promised.ts'
+  ],
   sim: [
     'base',
     'raft',
@@ -61,7 +72,7 @@ const simulatedRooms = new Set([
 /** The only doors to real time and chance, and to the event loop. */
 const realDoors = new Set(['client/real-env.ts', 'sim/world/settled.ts'])
 /** Rooms whose callers wait with promises. */
-const promiseRooms = new Set(['client', 'server', 'sim'])
+const promiseRooms = new Set(['client', 'server', 'offline', 'sim'])
 const onlyFileThatImports: Record<string, string> = { ws: 'transport/ws-net.ts', msgpackr: 'record/pack.ts' }
 const namesThatTellNothing = /(^|\/)(utils?|helpers?|common|misc|manager|shared|index)\.ts$/
 /** The formatter holds code to 120; texts and patterns that cannot be wrapped may be longer. */
