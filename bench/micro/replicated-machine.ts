@@ -46,6 +46,16 @@ class Nothing implements StateMachine {
     this.turns.push(() => done(null))
   }
 
+  snapshot(): never {
+    throw new Error('nothing to send')
+  }
+
+  restore(): never {
+    throw new Error('nothing to take in')
+  }
+
+  compacted(): void {}
+
   close(): void {}
 }
 

@@ -2,7 +2,7 @@
 import { assert } from '../base/assert.ts'
 import type { Done, Env } from '../base/env.ts'
 import { entryBounds, entryKeyText, readEntry } from './rows.ts'
-import { levelFault, type StateLevel, settle } from './state-level.ts'
+import { levelFault, type StateLevel, settle, unheard } from './state-level.ts'
 import { keyText, type Version } from './version.ts'
 import { type View, versionAt } from './views.ts'
 
@@ -156,9 +156,4 @@ export class Cursor {
     this.#passRow()
     return { key, version }
   }
-}
-
-/** What closing an iterator could fail with has no one to hear it: the database closes its iterators with itself. */
-function unheard(): void {
-  // Nothing is left to do.
 }

@@ -6,19 +6,22 @@
 import { assert } from '../base/assert.ts'
 import type { Done, Env } from '../base/env.ts'
 import { StrettoError } from '../base/errors.ts'
-import type { Batch, Outcomes, Source, StateMachine } from '../machine/machine.ts'
-import { type LogId, logOrigin } from '../raft/types.ts'
+import type { Batch, Outcomes, SnapshotSink, SnapshotSource, Source, StateMachine } from '../machine/machine.ts'
+import { type Index, type LogId, logOrigin } from '../raft/types.ts'
 import { readCommands, readScan } from '../wire/kv.ts'
 import { ApplyCall } from './apply.ts'
+import { Compaction } from './compaction.ts'
 import { asFault } from './fault.ts'
 import { Flush } from './flush.ts'
 import { Later } from './later.ts'
 import { MemoryTable } from './memory-table.ts'
 import { checkRevision, compacted, Query } from './query.ts'
+import { KvRestore } from './restore.ts'
 import { RowReader } from './row-reader.ts'
 import { type Head, headKey, readHead } from './rows.ts'
 import { OpenScan, RefusedScan } from './scan.ts'
-import { levelFault, type StateLevel, settle } from './state-level.ts'
+import { takeSnapshot } from './snapshot.ts'
+import { holdsRows, levelFault, type StateLevel, settle } from './state-level.ts'
 
 export interface KvOptions {
   /** While a flush is under way and as much again has been applied, `apply` waits for its end. */
@@ -38,6 +41,7 @@ export class KvMachine implements StateMachine {
   readonly #later: Later
   readonly #table: MemoryTable
   readonly #reader: RowReader
+  readonly #compaction: Compaction
   #applying = false
   #flushing = false
   /** An apply that waits until the flush under way has made room. */
@@ -53,21 +57,33 @@ export class KvMachine implements StateMachine {
     this.#later = new Later(env)
     this.#table = new MemoryTable(options.cleanCacheBytesMax)
     this.#reader = new RowReader(level)
+    this.#compaction = new Compaction({ level, env, ended: () => this.#ended, failed: error => this.#end(error) })
   }
 
-  /** CORRUPT where what is on disk is damaged, BAD_REQUEST where a newer version has written it. */
+  /** CORRUPT where what is on disk is damaged or not whole, BAD_REQUEST where a newer version has written it. */
   open(done: Done<Opened>): void {
     const failed = (error: Error) => done(levelFault('opened', error), nothing)
     const read = (row: Uint8Array | undefined) => {
+      if (row === undefined) return this.#openEmpty(done)
       let opened = nothing
       try {
-        if (row !== undefined) opened = this.#take(readHead(row))
+        opened = this.#take(readHead(row))
       } catch (error) {
         return done(asFault(error), nothing)
       }
       done(null, opened)
     }
     settle(this.#level.open(), () => settle(this.#level.get(headKey), read, failed), failed)
+  }
+
+  /** Without a head there must be no other row: they would be those of a snapshot that did not come to its end. */
+  #openEmpty(done: Done<Opened>): void {
+    holdsRows(this.#level, (error, holds) => {
+      const fault = holds
+        ? new StrettoError('CORRUPT', 'the state is not whole: a snapshot did not come to its end')
+        : null
+      done(error ?? fault, nothing)
+    })
   }
 
   check(commands: Uint8Array, count: number): string | null {
@@ -118,17 +134,41 @@ export class KvMachine implements StateMachine {
   flush(upTo: LogId, sidecar: Uint8Array, done: Done): void {
     assert(!this.#flushing, 'one flush at a time')
     this.#flushing = true
+    this.#compaction.pause()
     const generation = this.#table.freeze()
-    const head = { revision: this.#table.revision, compacted: 0, applied: upTo, sidecar }
+    const head = { revision: this.#table.revision, compacted: this.#compaction.revision, applied: upTo, sidecar }
     const parts = { level: this.#level, env: this.#env, cache: this.#table.cache, ended: () => this.#ended }
     const flush = new Flush(parts, generation, head, error => {
       this.#flushing = false
-      if (error === null) this.#table.flushed()
+      if (error === null) this.#flushed(head)
       else this.#end(error)
       this.#resume()
       done(error)
     })
     flush.start()
+  }
+
+  #flushed(head: Head): void {
+    this.#table.flushed()
+    this.#table.compacted = head.compacted
+    this.#compaction.resume(head.compacted)
+  }
+
+  snapshot(done: Done<SnapshotSource | null>): void {
+    assert(!this.#flushing, 'a snapshot is taken between two flushes')
+    if (this.#ended !== null) {
+      const reason = this.#ended
+      return this.#later.call(() => done(reason, null))
+    }
+    takeSnapshot({ level: this.#level, env: this.#env, ended: () => this.#ended }, done)
+  }
+
+  restore(): SnapshotSink {
+    return new KvRestore({ level: this.#level, env: this.#env, ended: () => this.#ended })
+  }
+
+  compacted(base: Index): void {
+    this.#compaction.raise(base)
   }
 
   get unflushedBytes(): number {
@@ -138,6 +178,11 @@ export class KvMachine implements StateMachine {
   /** Revision of the store. */
   get revision(): number {
     return this.#table.revision
+  }
+
+  /** From which revision on the state can be read; 0 before the first compaction. */
+  get compactedRevision(): number {
+    return this.#table.compacted
   }
 
   /** Bytes of the clean cache, by its own account. */
@@ -199,6 +244,8 @@ export class KvMachine implements StateMachine {
 
   #take(head: Head): Opened {
     this.#table.revision = head.revision
+    this.#table.compacted = head.compacted
+    this.#compaction.opened(head.compacted)
     return { durable: head.applied, sidecar: head.sidecar }
   }
 

@@ -9,6 +9,8 @@ import { type View, Views } from './views.ts'
 export class MemoryTable {
   /** Revision of the store: 1 when empty, one more with each command that changes something. */
   revision = 1
+  /** The state cannot be read below this revision. */
+  compacted = 0
   readonly cache: RowCache
   readonly #views = new Views()
   #active = new Generation(1)

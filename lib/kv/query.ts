@@ -139,8 +139,12 @@ export class Query {
   }
 }
 
-/** Refuses a revision that is not known yet. @throws StrettoError FUTURE_REVISION */
+/** Refuses a revision that is not known yet or not any more. @throws StrettoError FUTURE_REVISION, COMPACTED */
 export function checkRevision(table: MemoryTable, atRevision: number): void {
+  if (atRevision !== 0 && atRevision < table.compacted) {
+    const text = `revision ${atRevision} has been compacted away: nothing below ${table.compacted} can be read`
+    throw new StrettoError('COMPACTED', text)
+  }
   if (atRevision <= table.revision) return
   throw new StrettoError('FUTURE_REVISION', `revision ${atRevision} is above the present one, ${table.revision}`)
 }

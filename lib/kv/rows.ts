@@ -25,13 +25,16 @@
 import { crc32 } from 'node:zlib'
 import { readU16, readU32, readU64, toHex, writeU16, writeU32, writeU64 } from '../base/bytes.ts'
 import { StrettoError } from '../base/errors.ts'
-import type { LogId } from '../raft/types.ts'
-import { type Packed, pack } from '../record/pack.ts'
+import type { Index, LogId } from '../raft/types.ts'
+import { type Packed, pack, unpack } from '../record/pack.ts'
+import { asFault } from './fault.ts'
 import { keyText, Version } from './version.ts'
 
 export const stateFormat = 1
 
 const kind = { head: 0, entry: 1, history: 2, effects: 3, generation: 4 } as const
+/** Of those in use and reserved. */
+const kindMax = 7
 const prefixBytes = 3
 const crcBytes = 4
 const entryAt = { create: 1, mod: 9, version: 17, lease: 25, index: 33, command: 41, value: 43 } as const
@@ -39,7 +42,7 @@ const headAt = { format: 0, revision: 2, compacted: 10, index: 18, term: 26, sid
 
 export interface Head {
   readonly revision: number
-  /** State is readable at revisions at or above it, once history is. */
+  /** State is readable at revisions at or above it, once history is; reads below it are refused. 0 before the first. */
   readonly compacted: number
   readonly applied: LogId
   readonly sidecar: Uint8Array
@@ -149,6 +152,68 @@ export function effectsKey(index: number): Uint8Array {
   const row = prefixed(kind.effects, 8)
   writeU64(row, prefixBytes, index)
   return row
+}
+
+/** Rows of one kind, or of several, from `gte` up to and without `lt`. */
+export interface RowRange {
+  readonly gte: Uint8Array
+  readonly lt: Uint8Array
+}
+
+const afterAll: Uint8Array = Uint8Array.of(0, 1)
+
+export const headRange: RowRange = { gte: headKey, lt: prefixed(kind.entry, 0) }
+export const allRows: RowRange = { gte: headKey, lt: afterAll }
+export const historyRange: RowRange = { gte: prefixed(kind.history, 0), lt: prefixed(kind.effects, 0) }
+
+/** What `head` stands for, without its own row, the history and the effects, and of the generations the newest. */
+export function rowsOfState(head: Head): readonly RowRange[] {
+  return [
+    { gte: prefixed(kind.entry, 0), lt: historyRange.gte },
+    { gte: generationKey(head.revision), lt: afterAll }
+  ]
+}
+
+/** The effects of records up to `base`. */
+export function effectsUpTo(base: Index): RowRange {
+  return { gte: effectsKey(0), lt: effectsKey(base + 1) }
+}
+
+/** The generations up to and without `revision`. */
+export function generationsBelow(revision: number): RowRange {
+  return { gte: generationKey(0), lt: generationKey(revision) }
+}
+
+export const allGenerations: RowRange = { gte: generationKey(0), lt: prefixed(kind.generation + 1, 0) }
+
+/** Of the key of a generation row. */
+export function revisionOfGeneration(rowKey: Uint8Array): number {
+  return readU64(rowKey, prefixBytes)
+}
+
+/** Of the last record contained in a generation; null where the row is damaged. */
+export function indexOfGeneration(rowKey: Uint8Array, row: Uint8Array): Index | null {
+  const [index] = numbersIn(rowKey, row)
+  return index ?? null
+}
+
+/** The newest place in a row of history: index of its record. Null where the row is damaged. */
+export function lastIndexOfHistory(rowKey: Uint8Array, row: Uint8Array): Index | null {
+  return numbersIn(rowKey, row).at(-2) ?? null
+}
+
+function numbersIn(rowKey: Uint8Array, row: Uint8Array): readonly number[] {
+  try {
+    return unpack(unsealed(rowKey, row)) as readonly number[]
+  } catch (error) {
+    asFault(error)
+    return []
+  }
+}
+
+/** Does a key say that it is one of the state, of a kind in use or reserved? */
+export function isRowKey(rowKey: Uint8Array): boolean {
+  return rowKey.length >= prefixBytes && rowKey[0] === 0 && rowKey[1] === 0 && rowKey[2]! <= kindMax
 }
 
 export function generationKey(revision: number): Uint8Array {

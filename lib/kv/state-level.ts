@@ -1,6 +1,9 @@
 // LevelDB as the state uses it: a database of bytes by bytes, and the bridge from its promises to callbacks.
+import type { AbstractSnapshot } from 'abstract-level'
 import { ClassicLevel } from 'classic-level'
+import type { Done } from '../base/env.ts'
 import { StrettoError } from '../base/errors.ts'
+import { allRows } from './rows.ts'
 
 /**
  * What the state needs of a database of bytes by bytes: the part of `abstract-level` that it uses, in its shape, so that
@@ -14,9 +17,13 @@ export interface StateLevel {
   getMany(keys: Uint8Array[]): PromiseLike<(Uint8Array | undefined)[]>
   /** Nothing of it is there before it is written. */
   batch(): StateBatch
-  /** Shows the database as it is at this call. */
+  /** Shows the database as it is at this call, or as it was when the snapshot of the range was taken. */
   iterator(range: StateRange): StateCursor
+  /** The database as it is at this call, for iterators to come. What it shows is kept on disk until it is closed. */
+  snapshot(): StateSnapshot
 }
+
+export type StateSnapshot = AbstractSnapshot
 
 export interface StateBatch {
   put(key: Uint8Array, value: Uint8Array): unknown
@@ -32,6 +39,7 @@ export interface StateRange {
   /** Without them the second of each pair is not there. */
   readonly values: boolean
   readonly highWaterMarkBytes: number
+  readonly snapshot?: StateSnapshot
 }
 
 export interface StateCursor {
@@ -62,6 +70,21 @@ export function settle<T>(
   rejected: (error: Error) => void
 ): void {
   promise.then(resolved, rejected)
+}
+
+/** Is there any row of the state in it, the head or another? The database is open. */
+export function holdsRows(level: StateLevel, done: Done<boolean>): void {
+  const cursor = level.iterator({ ...allRows, reverse: false, values: false, highWaterMarkBytes: 1 })
+  const found = (rows: readonly unknown[]): void => {
+    settle(cursor.close(), unheard, unheard)
+    done(null, rows.length > 0)
+  }
+  settle(cursor.nextv(1), found, error => done(levelFault('read', error), false))
+}
+
+/** What closing an iterator or a snapshot ends with: nobody waits for it, since the database closes them with itself. */
+export function unheard(): void {
+  // Nothing is left to do.
 }
 
 /** The error that a read or write of the state ends with, whatever LevelDB has thrown. */

@@ -22,7 +22,59 @@ export interface StateMachine {
   flush(upTo: LogId, sidecar: Uint8Array, done: Done): void
   /** Bytes that only memory holds: what asks for a flush. */
   readonly unflushedBytes: number
+  /**
+   * Freezes the state as the last flush made it durable, and gives it as bytes; it stays so for the reader while `apply`
+   * and `flush` go on. Null before the first flush. Called between two flushes: not while one is under way, but the next
+   * may begin as soon as the call has returned. CORRUPT where a part of the state is damaged, which is not sent on.
+   */
+  snapshot(done: Done<SnapshotSource | null>): void
+  /**
+   * Instead of `open`, on a machine over an empty place: takes a snapshot in. The machine then serves nothing; it is closed
+   * after `end` or to give up, and a new one opens the place. What is left of a snapshot that did not come to its `end`
+   * is never opened as a state.
+   */
+  restore(): SnapshotSink
+  /**
+   * The log begins after `base`: a place in it at or below names nothing any more. What names such places (older versions,
+   * effects) may be let go of at leisure. `base` is at or below what is flushed, never falls, and may be said again: once
+   * in each life, so that what the life before left undone is done.
+   */
+  compacted(base: Index): void
   close(done: Done): void
+}
+
+/** A frozen state as a stream of bytes, the same however and however often it is read. */
+export interface SnapshotSource {
+  /** The last record contained. */
+  readonly last: LogId
+  /** What `flush` was given with it. */
+  readonly sidecar: Uint8Array
+  /** Bytes in all. */
+  readonly size: number
+  /** CRC-32 of all of them. */
+  readonly hash: number
+  /**
+   * From `offset` on, at most `bytesMax`, fewer only at the end. The caller may keep the bytes. One call at a time; it is
+   * made for offsets that go on from the last read, and going elsewhere may cost a little reading. CORRUPT where a part of
+   * the state is found damaged: it must not be sent, and nothing more comes.
+   */
+  read(offset: number, bytesMax: number, done: Done<Uint8Array>): void
+  /** Lets go of what is frozen. A read under way is answered with an error. */
+  close(): void
+}
+
+/** Takes in the bytes of a `SnapshotSource`. After an error only `close` of the machine is left. */
+export interface SnapshotSink {
+  /**
+   * In order and without a gap; the next call comes after the answer, and until then the bytes stay as they are. CORRUPT
+   * where they are none of ours.
+   */
+  write(bytes: Uint8Array, done: Done): void
+  /**
+   * All has come: when this is answered without error, all of it is on stable storage together with its sidecar, to be
+   * opened. Gives what it contains. CORRUPT where something is missing or is not what the source had.
+   */
+  end(done: Done<{ readonly last: LogId; readonly sidecar: Uint8Array }>): void
 }
 
 /** The commands of one record that are to be executed, in order. */

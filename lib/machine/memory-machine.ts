@@ -16,7 +16,8 @@ import { numberOfCode, StrettoError } from '../base/errors.ts'
 import { type Index, type LogId, logOrigin } from '../raft/types.ts'
 import { unpack } from '../record/pack.ts'
 import { commandAt } from '../record/record.ts'
-import type { Batch, Outcome, Outcomes, Source, StateMachine } from './machine.ts'
+import type { Batch, Outcome, Outcomes, SnapshotSink, SnapshotSource, Source, StateMachine } from './machine.ts'
+import { type Saved, SavedSink, SavedSnapshot } from './saved-snapshot.ts'
 import type { Vault } from './vault.ts'
 
 /**
@@ -78,17 +79,11 @@ class Adapter implements StateMachine {
   open(done: Done<{ readonly durable: LogId; readonly sidecar: Uint8Array | null }>): void {
     this.#vault.load((error, bytes) => {
       if (error !== null || bytes === null) return done(error, { durable: logOrigin, sidecar: null })
-      const sidecarBytes = bytes.length < headBytes ? 0 : readU32(bytes, 24)
-      const known =
-        bytes.length >= headBytes + sidecarBytes && readU16(bytes, 0) === vaultFormat && readU16(bytes, 2) === 0
-      if (!known) {
-        const fault = new StrettoError('CORRUPT', 'what the vault holds is no saved machine', { fate: 'unknown' })
-        return done(fault, { durable: logOrigin, sidecar: null })
-      }
+      const saved = readSaved(bytes)
+      if (saved === null) return done(unreadable(), { durable: logOrigin, sidecar: null })
       this.#revision = readU64(bytes, 16)
-      this.#machine.load(new Uint8Array(bytes.subarray(headBytes + sidecarBytes)))
-      const durable = { term: readU32(bytes, 4), index: readU64(bytes, 8) }
-      done(null, { durable, sidecar: bytes.subarray(headBytes, headBytes + sidecarBytes) })
+      this.#machine.load(new Uint8Array(bytes.subarray(headBytes + saved.sidecar.length)))
+      done(null, { durable: saved.last, sidecar: saved.sidecar })
     })
   }
 
@@ -133,6 +128,24 @@ class Adapter implements StateMachine {
     bytes.set(state, headBytes + sidecar.length)
     this.#unflushedBytes = 0
     this.#vault.save(bytes, done)
+  }
+
+  /** What the vault holds when it is read, which is the last flush. */
+  snapshot(done: Done<SnapshotSource | null>): void {
+    this.#vault.load((error, bytes) => {
+      if (error !== null || bytes === null) return done(error, null)
+      const saved = readSaved(bytes)
+      if (saved === null) done(unreadable(), null)
+      else SavedSnapshot.of(saved, bytes, this.#env, snapshot => done(null, snapshot))
+    })
+  }
+
+  restore(): SnapshotSink {
+    return new SavedSink({ vault: this.#vault, env: this.#env, read: readSaved })
+  }
+
+  compacted(): void {
+    // Nothing in it names a place in the log.
   }
 
   close(done: Done): void {
@@ -187,6 +200,19 @@ class Adapter implements StateMachine {
       return new StrettoError('BAD_REQUEST', 'the machine refused the question', { cause })
     }
   }
+}
+
+/** Null where `bytes` are no saved machine. */
+function readSaved(bytes: Uint8Array): Saved | null {
+  if (bytes.length < headBytes || readU16(bytes, 0) !== vaultFormat || readU16(bytes, 2) !== 0) return null
+  const sidecarBytes = readU32(bytes, 24)
+  if (bytes.length < headBytes + sidecarBytes) return null
+  const last = { term: readU32(bytes, 4), index: readU64(bytes, 8) }
+  return { last, sidecar: bytes.subarray(headBytes, headBytes + sidecarBytes) }
+}
+
+function unreadable(): StrettoError {
+  return new StrettoError('CORRUPT', 'what the vault holds is no saved machine', { fate: 'unknown' })
 }
 
 /** The commands in a record's body, or null unless they are exactly `count` byte strings. */

@@ -12,7 +12,7 @@ import { type Block, type Index, type LogId, logOrigin } from '../raft/types.ts'
 import { blockHeaderBytes, commandAt, draftFault, recordAt, recordHeaderBytes, recordKind } from '../record/record.ts'
 import { type Answer, beyondWindow } from './answer.ts'
 import { Decisions, type Place } from './decisions.ts'
-import type { StateMachine } from './machine.ts'
+import type { SnapshotSource, StateMachine } from './machine.ts'
 import { readSetting, readVersion } from './order.ts'
 import { serialWindow } from './session.ts'
 import { type SessionLimits, SessionTable, sessionLimits } from './session-table.ts'
@@ -36,6 +36,7 @@ export class ReplicatedMachine {
   #time = 0
   #version = 1
   #membership: StoredMembership | null = null
+  #flushing = false
 
   // Where the walk of the `apply` under way stands.
   #done: Done<readonly Answer[]> | null = null
@@ -133,8 +134,32 @@ export class ReplicatedMachine {
 
   /** Makes all that is applied durable together with the sidecar. Gives the last record contained. Not during an apply. */
   flush(done: Done<LogId>): void {
+    assert(!this.#flushing, 'one flush at a time')
     const upTo = this.#applied
-    this.#inner.flush(upTo, this.sidecar(), error => done(error, upTo))
+    this.#flushing = true
+    this.#inner.flush(upTo, this.sidecar(), error => {
+      this.#flushing = false
+      done(error, upTo)
+    })
+  }
+
+  /** A flush is under way: no snapshot can be taken now. */
+  get flushing(): boolean {
+    return this.#flushing
+  }
+
+  /**
+   * The state as the last flush made it durable, whatever has been applied since; null before the first flush. Not while
+   * `flushing`; an apply may be under way.
+   */
+  snapshot(done: Done<SnapshotSource | null>): void {
+    assert(!this.#flushing, 'a snapshot is taken between two flushes')
+    this.#inner.snapshot(done)
+  }
+
+  /** The log begins after `base`: what names places at or below may be let go of. Said once in each life, and as it rises. */
+  compacted(base: Index): void {
+    this.#inner.compacted(base)
   }
 
   /** The core's part of the state as bytes (layout: `sidecar.ts`): equal on all replicas that have applied the same log. */

@@ -108,6 +108,22 @@ export function decodeSidecar(bytes: Uint8Array): Sidecar | null {
   }
 }
 
+/** What a sidecar says to whoever takes a snapshot in: which record it goes up to, and under which rules. */
+export interface SidecarDescription {
+  readonly applied: LogId
+  readonly machineVersion: number
+  /** The last membership record contained; null where none was. */
+  readonly membership: StoredMembership | null
+}
+
+/** Null where `bytes` are no sidecar. All of it is read, so that what is described can be opened. */
+export function describeSidecar(bytes: Uint8Array): SidecarDescription | null {
+  const sidecar = decodeSidecar(bytes)
+  if (sidecar === null) return null
+  const { applied, machineVersion, membership } = sidecar
+  return { applied, machineVersion, membership }
+}
+
 interface Cursor {
   at: number
 }

@@ -18,7 +18,15 @@ import type { NodeStatus } from './status.ts'
 
 export { StrettoError } from '../base/errors.ts'
 export type { Proposed } from '../client/machine-client.ts'
-export type { Batch, Outcome, Outcomes, Source, StateMachine } from '../machine/machine.ts'
+export type {
+  Batch,
+  Outcome,
+  Outcomes,
+  SnapshotSink,
+  SnapshotSource,
+  Source,
+  StateMachine
+} from '../machine/machine.ts'
 export type { CommandContext, MemoryMachine } from '../machine/memory-machine.ts'
 export type { NodeStatus } from './status.ts'
 

@@ -1,7 +1,7 @@
 // What a key-value machine has executed, command by command, held against the model; and every state it has been in.
 import { readU64, toHex } from '../../lib/base/bytes.ts'
 import type { Done } from '../../lib/base/env.ts'
-import type { Batch, Outcomes, Source, StateMachine } from '../../lib/machine/machine.ts'
+import type { Batch, Outcomes, SnapshotSink, SnapshotSource, Source, StateMachine } from '../../lib/machine/machine.ts'
 import type { Index, LogId } from '../../lib/raft/types.ts'
 import { commandAt, sessionIdBytes } from '../../lib/record/record.ts'
 import { type Command, readCommands } from '../../lib/wire/kv.ts'
@@ -108,6 +108,18 @@ export class Witness implements StateMachine {
   flush(upTo: LogId, sidecar: Uint8Array, done: Done): void {
     this.#flushing(upTo)
     this.#inner.flush(upTo, sidecar, done)
+  }
+
+  snapshot(done: Done<SnapshotSource | null>): void {
+    this.#inner.snapshot(done)
+  }
+
+  restore(): SnapshotSink {
+    return this.#inner.restore()
+  }
+
+  compacted(base: Index): void {
+    this.#inner.compacted(base)
   }
 
   close(done: Done): void {

@@ -2,7 +2,7 @@
 import type { Done } from '../../lib/base/env.ts'
 import { StrettoError } from '../../lib/base/errors.ts'
 import type { Log, Opened } from '../../lib/log/log.ts'
-import type { Batch, Outcomes, Source, StateMachine } from '../../lib/machine/machine.ts'
+import type { Batch, Outcomes, SnapshotSink, SnapshotSource, Source, StateMachine } from '../../lib/machine/machine.ts'
 import { ReplicatedMachine } from '../../lib/machine/replicated-machine.ts'
 import { type NodeLimits, nodeLimits } from '../../lib/node/limits.ts'
 import type { Due, Input, Persist, Raft, Ready, Status } from '../../lib/raft/doors.ts'
@@ -37,8 +37,10 @@ export class FakeRaft implements Raft {
     trusted: true,
     accepts: true,
     owesNoop: false,
+    owesMembership: null,
     peers: [],
     match: () => 0,
+    heardAt: () => 0,
     mode: () => 'replicate'
   }
 
@@ -61,6 +63,14 @@ export class FakeRaft implements Raft {
     throw new Error('nothing is due')
   }
 
+  announce(): Envelope {
+    throw new Error('there is no snapshot')
+  }
+
+  membershipAt(): Membership {
+    return this.status.membership
+  }
+
   wakeAt(): number {
     return Number.POSITIVE_INFINITY
   }
@@ -72,6 +82,7 @@ export class FakeLog implements Log {
   /** Blocks that begin below it are not in memory. */
   hotFrom: Index = 0
   cuts = 0
+  readonly rebased: Base[] = []
   readonly coldReads: { readonly from: Index; readonly done: Done<readonly Block[] | null> }[] = []
   readonly writes: { readonly persist: Persist; readonly done: Done }[] = []
   failed: ((error: Error) => void) | null = null
@@ -99,8 +110,16 @@ export class FakeLog implements Log {
     this.writes.push({ persist, done })
   }
 
-  rebase(): void {
-    throw new Error('nobody compacts')
+  rebase(base: Base): void {
+    this.rebased.push(base)
+  }
+
+  idAt(): ChainedId | null {
+    return null
+  }
+
+  endBefore(): ChainedId {
+    return this.base
   }
 
   hot(from: Index, bytesMax: number): readonly Block[] | null {
@@ -172,6 +191,8 @@ export class HandMachine implements StateMachine {
   unflushedBytes = 0
   readonly applies: { readonly batches: readonly Batch[]; readonly done: Done<readonly Outcomes[]> }[] = []
   readonly flushes: { readonly upTo: LogId; readonly done: Done }[] = []
+  readonly snapshots: Done<SnapshotSource | null>[] = []
+  readonly bases: Index[] = []
   readonly replicated = new ReplicatedMachine(this)
 
   open(done: Done<{ readonly durable: LogId; readonly sidecar: Uint8Array | null }>): void {
@@ -196,6 +217,18 @@ export class HandMachine implements StateMachine {
 
   flush(upTo: LogId, _sidecar: Uint8Array, done: Done): void {
     this.flushes.push({ upTo, done })
+  }
+
+  snapshot(done: Done<SnapshotSource | null>): void {
+    this.snapshots.push(done)
+  }
+
+  restore(): SnapshotSink {
+    throw new StrettoError('BAD_REQUEST', 'nobody sends a snapshot')
+  }
+
+  compacted(base: Index): void {
+    this.bases.push(base)
   }
 
   close(done: Done): void {

@@ -1,11 +1,11 @@
 // LevelDB in virtual time: one life's hold on a simulated database, with answers that come late, or as errors.
 import type { Env } from '../../base/env.ts'
-import type { StateBatch, StateLevel, StateRange } from '../../kv/state-level.ts'
+import type { StateBatch, StateLevel, StateRange, StateSnapshot } from '../../kv/state-level.ts'
 import type { Level, LevelOperation, LevelRange, LevelWrite } from '../../log/level.ts'
 import { Answer } from './answer.ts'
 import type { Drive } from './knobs.ts'
 import { rowsIn, SimCursor } from './sim-cursor.ts'
-import { type Operation, type Row, type SimDatabase, textOf, type Write } from './sim-database.ts'
+import { type Operation, type Row, type Rows, type SimDatabase, textOf, type Write } from './sim-database.ts'
 
 export interface SimLevelParts {
   readonly database: SimDatabase
@@ -191,9 +191,15 @@ export class SimLevel implements Level, StateLevel {
     return this.#cursor(range, row => [new Uint8Array(row.key), values ? new Uint8Array(row.value) : noValue])
   }
 
+  snapshot(): SimSnapshot {
+    if (!this.#open || this.#closing !== null) throw notOpen()
+    return new SimSnapshot(this.#parts.database.seen.clone())
+  }
+
   #cursor<T>(range: LevelRange | StateRange, give: (row: Row) => T): SimCursor<T> {
-    const snapshot = this.#parts.database.seen.clone()
-    const rows = rowsIn(snapshot, textOf(range.gte), textOf(range.lt), 'reverse' in range && range.reverse)
+    const snapshot = 'snapshot' in range ? range.snapshot : undefined
+    const seen = snapshot instanceof SimSnapshot ? snapshot.rows : this.#parts.database.seen.clone()
+    const rows = rowsIn(seen, textOf(range.gte), textOf(range.lt), 'reverse' in range && range.reverse)
     const { limit = Number.POSITIVE_INFINITY } = range as LevelRange
     return new SimCursor({ rows, limit, bytesMax: range.highWaterMarkBytes, give, read: look => this.#readLate(look) })
   }
@@ -224,6 +230,38 @@ class SimBatch implements StateBatch {
 
   write({ sync }: { readonly sync: boolean }): Answer<void> {
     return this.#write(this.#operations, sync)
+  }
+}
+
+/** The rows as they were; closing it frees nothing here. */
+export class SimSnapshot implements StateSnapshot {
+  readonly #rows: Rows
+  #closed = false
+
+  constructor(rows: Rows) {
+    this.#rows = rows
+  }
+
+  get rows(): Rows {
+    if (!this.#closed) return this.#rows
+    throw Object.assign(new Error('Snapshot is not open'), { code: 'LEVEL_SNAPSHOT_NOT_OPEN' })
+  }
+
+  ref(): void {
+    // Reads have copied their view of it.
+  }
+
+  unref(): void {
+    // As above.
+  }
+
+  close(): Promise<void> {
+    this.#closed = true
+    return Promise.resolve()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
   }
 }
 

@@ -1,7 +1,7 @@
 // Looks over the shoulder of one machine: what it executes, in which order, and what it answers, is told to the ghost state.
 import { readU64 } from '../../base/bytes.ts'
 import type { Done } from '../../base/env.ts'
-import type { Batch, Outcomes, Source, StateMachine } from '../../machine/machine.ts'
+import type { Batch, Outcomes, SnapshotSink, SnapshotSource, Source, StateMachine } from '../../machine/machine.ts'
 import type { Index, LogId } from '../../raft/types.ts'
 import { commandAt } from '../../record/record.ts'
 import type { SimMachine } from './machines.ts'
@@ -75,6 +75,18 @@ export class Witness implements StateMachine {
       if (error === null) this.#onlooker.flushed(upTo)
       done(error)
     })
+  }
+
+  snapshot(done: Done<SnapshotSource | null>): void {
+    this.#machine.snapshot(done)
+  }
+
+  restore(): SnapshotSink {
+    return this.#machine.restore()
+  }
+
+  compacted(base: Index): void {
+    this.#machine.compacted(base)
   }
 
   close(done: Done): void {

@@ -1,0 +1,57 @@
+// Rows of the state as they were when a snapshot of the database was taken, page after page in the order of their keys.
+import type { Done } from '../base/env.ts'
+import type { RowRange } from './rows.ts'
+import type { RowPair } from './snapshot-stream.ts'
+import { levelFault, type StateCursor, type StateLevel, type StateSnapshot, settle, unheard } from './state-level.ts'
+
+/** A page ends with the row that exceeds it. */
+const pageBytesMax = 131_072
+const pageRowsMax = 512
+
+const noRows: readonly RowPair[] = []
+
+export class FrozenRows {
+  readonly #level: StateLevel
+  readonly #snapshot: StateSnapshot
+  /** Those still to come; the first is being read. */
+  #ranges: readonly RowRange[]
+  #cursor: StateCursor | null = null
+
+  constructor(level: StateLevel, snapshot: StateSnapshot, ranges: readonly RowRange[]) {
+    this.#level = level
+    this.#snapshot = snapshot
+    this.#ranges = ranges
+  }
+
+  /** The next rows; none only at the end. The database is open, and so is the snapshot. */
+  next(done: Done<readonly RowPair[]>): void {
+    const range = this.#ranges[0]
+    if (range === undefined) return done(null, noRows)
+    this.#cursor ??= this.#level.iterator({
+      ...range,
+      reverse: false,
+      values: true,
+      highWaterMarkBytes: pageBytesMax,
+      snapshot: this.#snapshot
+    })
+    const found = (rows: readonly RowPair[]) => {
+      if (rows.length > 0) return done(null, rows)
+      this.close()
+      this.#ranges = this.#ranges.slice(1)
+      this.next(done)
+    }
+    settle(this.#cursor.nextv(pageRowsMax), found, error => done(levelFault('read', error), noRows))
+  }
+
+  close(): void {
+    const cursor = this.#cursor
+    this.#cursor = null
+    if (cursor !== null) settle(cursor.close(), unheard, unheard)
+  }
+}
+
+/** The same ranges, from the row `key` on. */
+export function rangesFrom(ranges: readonly RowRange[], key: Uint8Array): readonly RowRange[] {
+  const left = ranges.filter(({ lt }) => Buffer.compare(key, lt) < 0)
+  return left.map((range, at) => (at === 0 ? { gte: key, lt: range.lt } : range))
+}
