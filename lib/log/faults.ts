@@ -34,6 +34,9 @@ function codeOf(fault: Fault, cause: unknown): 'CORRUPT' | 'NO_SPACE' | 'UNAVAIL
 /** The error that opening `what` ends with, whatever LevelDB or the file system has thrown. */
 export function openFault(what: string, error: Error): OpenError {
   if (error instanceof OpenError) return error
+  // Of the state beside the log, whose rooms know nothing of faults: a form that only a newer program reads.
+  if (error instanceof StrettoError && error.code === 'BAD_REQUEST')
+    return new OpenError('newer-format', error.message, error)
   const code = levelCodeOf(error)
   if (code === 'LEVEL_LOCKED') return new OpenError('locked', `${what} is in use by another process`, error)
   if (code === 'LEVEL_CORRUPTION') return new OpenError('corrupt', `${what} is damaged: ${reasonOf(error)}`, error)

@@ -17,6 +17,7 @@ import { type Index, type LogId, logOrigin } from '../raft/types.ts'
 import { unpack } from '../record/pack.ts'
 import { commandAt } from '../record/record.ts'
 import type { Batch, Outcome, Outcomes, SnapshotSink, SnapshotSource, Source, StateMachine } from './machine.ts'
+import { newerFormat } from './newer-format.ts'
 import { type Saved, SavedSink, SavedSnapshot } from './saved-snapshot.ts'
 import type { Vault } from './vault.ts'
 
@@ -65,6 +66,9 @@ class Adapter implements StateMachine {
   /** As in an empty key-value store 1, and one more with each command executed. */
   #revision = 1
   #unflushedBytes = 0
+  /** Snapshots that are being read from the vault, and the save that waits for them. */
+  #loads = 0
+  #held: (() => void) | null = null
 
   constructor(machine: MemoryMachine, vault: Vault, env: Pick<Env, 'soon'>) {
     this.#machine = machine
@@ -80,7 +84,7 @@ class Adapter implements StateMachine {
     this.#vault.load((error, bytes) => {
       if (error !== null || bytes === null) return done(error, { durable: logOrigin, sidecar: null })
       const saved = readSaved(bytes)
-      if (saved === null) return done(unreadable(), { durable: logOrigin, sidecar: null })
+      if (saved === null) return done(unreadable(bytes), { durable: logOrigin, sidecar: null })
       this.#revision = readU64(bytes, 16)
       this.#machine.load(new Uint8Array(bytes.subarray(headBytes + saved.sidecar.length)))
       done(null, { durable: saved.last, sidecar: saved.sidecar })
@@ -127,15 +131,23 @@ class Adapter implements StateMachine {
     bytes.set(sidecar, headBytes)
     bytes.set(state, headBytes + sidecar.length)
     this.#unflushedBytes = 0
-    this.#vault.save(bytes, done)
+    if (this.#loads === 0) this.#vault.save(bytes, done)
+    else this.#held = () => this.#vault.save(bytes, done)
   }
 
-  /** What the vault holds when it is read, which is the last flush. */
+  /** What the vault holds; the next flush replaces it only when it has been read. */
   snapshot(done: Done<SnapshotSource | null>): void {
+    this.#loads++
     this.#vault.load((error, bytes) => {
+      this.#loads--
+      const held = this.#loads === 0 ? this.#held : null
+      if (held !== null) {
+        this.#held = null
+        held()
+      }
       if (error !== null || bytes === null) return done(error, null)
       const saved = readSaved(bytes)
-      if (saved === null) done(unreadable(), null)
+      if (saved === null) done(unreadable(bytes), null)
       else SavedSnapshot.of(saved, bytes, this.#env, snapshot => done(null, snapshot))
     })
   }
@@ -211,8 +223,9 @@ function readSaved(bytes: Uint8Array): Saved | null {
   return { last, sidecar: bytes.subarray(headBytes, headBytes + sidecarBytes) }
 }
 
-function unreadable(): StrettoError {
-  return new StrettoError('CORRUPT', 'what the vault holds is no saved machine', { fate: 'unknown' })
+function unreadable(bytes: Uint8Array): StrettoError {
+  const newer = newerFormat('the saved machine is', bytes, vaultFormat)
+  return newer ?? new StrettoError('CORRUPT', 'what the vault holds is no saved machine', { fate: 'unknown' })
 }
 
 /** The commands in a record's body, or null unless they are exactly `count` byte strings. */

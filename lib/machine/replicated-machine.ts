@@ -16,7 +16,7 @@ import type { SnapshotSource, StateMachine } from './machine.ts'
 import { readSetting, readVersion } from './order.ts'
 import { serialWindow } from './session.ts'
 import { type SessionLimits, SessionTable, sessionLimits } from './session-table.ts'
-import { decodeSidecar, encodeSidecar, type StoredMembership } from './sidecar.ts'
+import { decodeSidecar, encodeSidecar, newerSidecar, type StoredMembership } from './sidecar.ts'
 
 export interface ReplicatedMachineOptions {
   /** The highest machine version that this program can run. */
@@ -45,8 +45,7 @@ export class ReplicatedMachine {
   #record = 0
   #at = 0
   #index: Index = 0
-  /** The log asks for a machine version that this program cannot run. */
-  #unable = false
+  #unable: number | null = null
 
   constructor(inner: StateMachine, options: ReplicatedMachineOptions = replicatedMachineDefaults) {
     this.#inner = inner
@@ -68,6 +67,16 @@ export class ReplicatedMachine {
   /** The machine version that the log has asked for last. */
   get version(): number {
     return this.#version
+  }
+
+  /** The highest machine version that this program can run. */
+  get versionMax(): number {
+    return this.#versionMax
+  }
+
+  /** The machine version that log or state ask for and this program cannot run; null where there is none. */
+  get unable(): number | null {
+    return this.#unable
   }
 
   get settings(): ReadonlyMap<string, Uint8Array> {
@@ -95,7 +104,8 @@ export class ReplicatedMachine {
 
   /**
    * Opens the inner machine and takes up where its last flush ended: at `durable`. CORRUPT where state and sidecar do not
-   * belong together, UNAVAILABLE where the state is of a machine version that this program cannot run.
+   * belong together, BAD_REQUEST where a newer program has written them in another form. A state of a machine version
+   * that this program cannot run is opened, but neither asked nor changed: `unable` says so.
    */
   open(done: Done<{ readonly durable: LogId }>): void {
     this.#inner.open((error, opened) => {
@@ -122,13 +132,14 @@ export class ReplicatedMachine {
    */
   apply(blocks: readonly Block[], done: Done<readonly Answer[]>): void {
     assert(this.#done === null, 'one apply at a time')
+    assert(this.#version <= this.#versionMax, 'a state of a version that this program cannot run is not changed')
     this.#done = done
     this.#blocks = blocks
     this.#block = 0
     this.#record = 0
     this.#at = blockHeaderBytes
     this.#index = this.#applied.index
-    this.#unable = false
+    this.#unable = null
     this.#walk()
   }
 
@@ -186,6 +197,8 @@ export class ReplicatedMachine {
         ? null
         : new StrettoError('CORRUPT', 'a state without its sessions', { fate: 'unknown' })
     }
+    const newer = newerSidecar(bytes)
+    if (newer !== null) return newer
     const sidecar = decodeSidecar(bytes)
     if (sidecar === null || sidecar.applied.index !== durable.index || sidecar.applied.term !== durable.term) {
       return new StrettoError('CORRUPT', 'the sessions beside the state are not those of the state', {
@@ -198,7 +211,8 @@ export class ReplicatedMachine {
     this.#membership = sidecar.membership
     for (const [name, value] of sidecar.settings) this.#settings.set(name, value)
     this.#table.restore(sidecar.sessions, sidecar.horizon)
-    return this.#version > this.#versionMax ? unableToRun() : null
+    if (this.#version > this.#versionMax) this.#unable = this.#version
+    return null
   }
 
   /** Record after record, until one has to wait for the inner machine or none is left. */
@@ -214,7 +228,7 @@ export class ReplicatedMachine {
             assert(this.#decisions.batches.length > 0, 'a record waits only for what is pending')
             return this.#execute(false)
           }
-          if (this.#unable) return this.#execute(true)
+          if (this.#unable !== null) return this.#execute(true)
           this.#index = index
         }
         this.#at += length
@@ -263,7 +277,7 @@ export class ReplicatedMachine {
   }
 
   #setVersion(version: number): void {
-    if (version > this.#versionMax) this.#unable = true
+    if (version > this.#versionMax) this.#unable = version
     else this.#version = version
   }
 
@@ -284,14 +298,14 @@ export class ReplicatedMachine {
 
   #finish(): void {
     const done = this.#done!
-    const last = this.#unable ? this.#blocks[this.#block] : this.#blocks.at(-1)
+    const last = this.#unable !== null ? this.#blocks[this.#block] : this.#blocks.at(-1)
     if (last !== undefined && this.#index > this.#applied.index) {
       this.#applied = { term: this.#termOf(last), index: this.#index }
     }
     this.#blocks = []
     const answers = this.#decisions.take()
     this.#done = null
-    done(this.#unable ? unableToRun() : null, answers)
+    done(this.#unable !== null ? unableToRun(this.#unable) : null, answers)
   }
 
   /** The term of the last record applied, which stands in `last` or, where that begins after it, in the block before. */
@@ -300,6 +314,10 @@ export class ReplicatedMachine {
   }
 }
 
-function unableToRun(): StrettoError {
-  return new StrettoError('UNAVAILABLE', 'the log asks for a machine version that this program cannot run: upgrade it')
+/** What whoever asks a node with such a log is told. */
+export function unableToRun(version: number): StrettoError {
+  return new StrettoError(
+    'UNAVAILABLE',
+    `machine version ${version} is in force, which this program cannot run: upgrade it`
+  )
 }

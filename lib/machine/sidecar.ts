@@ -18,8 +18,10 @@
 // A run:  u16 first serial less the floor · u16 count · u16 status · u16 length of the answer, or 0xffff for none, or
 //         0xfffe for one too large to keep · u64 revision of the first · the answer.
 import { readU16, readU32, readU64, writeU16, writeU32, writeU64 } from '../base/bytes.ts'
+import type { StrettoError } from '../base/errors.ts'
 import type { Index, LogId } from '../raft/types.ts'
 import { sessionIdBytes } from '../record/record.ts'
+import { newerFormat } from './newer-format.ts'
 import { cancelWindow, keptAnswerBytesMax, type Run, Session } from './session.ts'
 import { sessionId } from './session-table.ts'
 
@@ -79,6 +81,11 @@ export function encodeSidecar(sidecar: Sidecar): Uint8Array {
   }
   for (const session of sidecar.sessions) at = writeSession(bytes, at, session)
   return bytes
+}
+
+/** The error where a newer program has written these bytes, in a form that this one cannot read; else null. */
+export function newerSidecar(bytes: Uint8Array): StrettoError | null {
+  return newerFormat('the sessions beside the state are', bytes, sidecarFormat)
 }
 
 /** What `encodeSidecar` was given, or null where `bytes` are nothing that it could have made. Copies what it keeps. */

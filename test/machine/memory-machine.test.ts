@@ -7,13 +7,19 @@ import { MemoryVault } from '../../lib/machine/vault.ts'
 import { pack } from '../../lib/record/pack.ts'
 import { commandDraft, MachineLog, Replica, sessionOf, Tally, textBytes } from '../help/machine-log.ts'
 import { VirtualTime } from '../help/virtual-time.ts'
-import { type MachineRig, machineSuite } from '../suite/machine.ts'
+import { machineSuite } from '../suite/machine.ts'
+import type { MachineRig } from '../suite/machine-driver.ts'
 
 async function createRig(): Promise<MachineRig> {
   const time = new VirtualTime()
-  const vault = new MemoryVault(time.env('vault'))
+  const vaults = new Map<string, MemoryVault>()
   return {
-    create: () => fromMemoryMachine(new Tally(), vault, time.env('machine')),
+    create: (place = 'state-1') => {
+      const vault = vaults.get(place) ?? new MemoryVault(time.env('vault'))
+      vaults.set(place, vault)
+      return fromMemoryMachine(new Tally(), vault, time.env('machine'))
+    },
+    crash: async () => {},
     commands: number => ({ bytes: pack([textBytes(`say:${number}`), textBytes('plain')]), count: 2 }),
     malformed: [pack([textBytes('nonsense')]).subarray(1), pack(['plain']), pack([[textBytes('plain')]]), pack(null)],
     question: textBytes('order'),
@@ -88,6 +94,21 @@ t.test('a question it cannot answer is the asker’s fault', async t => {
   time.run(0)
   for (const error of errors) t.match(error, { code: 'BAD_REQUEST', fate: 'not-applied' })
   t.equal(errors.length, 2)
+})
+
+t.test('a vault in a later format is no damage: it says to use a newer version', async t => {
+  const time = new VirtualTime()
+  const vault = new MemoryVault(time.env('vault'))
+  vault.save(Uint8Array.of(0, 2, 0, 0, 9), () => {})
+  const errors: (Error | null)[] = []
+  fromMemoryMachine(new Tally(), vault, time.env('machine')).open(error => errors.push(error))
+  time.run(0)
+  t.match(errors, [
+    {
+      code: 'BAD_REQUEST',
+      message: 'the saved machine is written in format 2, and this version reads up to 1: use a newer version'
+    }
+  ])
 })
 
 t.test('a vault that holds something else is CORRUPT', async t => {

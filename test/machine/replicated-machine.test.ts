@@ -577,6 +577,8 @@ t.test('a version this program cannot run stops it before that record, and it sa
       code: 'UNAVAILABLE'
     })
     t.same(bench.replica.machine.applied, { term: 1, index: 1 })
+    t.equal(bench.replica.machine.unable, 2)
+    t.equal(bench.replica.machine.version, 1)
   }
   t.same(bench.replica.tally.order.length, 1)
   bench.replica.flush()
@@ -588,8 +590,33 @@ t.test('a version this program cannot run stops it before that record, and it sa
   const answers = bench.replica.call<readonly Answer[]>(done => newer.apply(bench.log.above(1), done))
   t.same(answers.map(verdicts), [[[0, 3]]])
   t.equal(newer.version, 2)
+  t.equal(newer.unable, null)
+  t.equal(newer.versionMax, 2)
   bench.replica.call(done => newer.flush(done))
-  t.throws(() => bench.replica.restart(), { code: 'UNAVAILABLE' }, 'nor does it open a state of that version')
+  bench.replica.restart()
+  const { machine } = bench.replica
+  t.same([machine.unable, machine.version, machine.applied.index], [2, 2, 3], 'a state of that version is opened')
+  bench.log.cut(1000, plain(3))
+  t.throws(() => bench.replica.apply(...bench.log.above(3)), AssertionError, 'and never changed')
+})
+
+t.test('a sidecar in a later format is no damage: it says to use a newer version', async t => {
+  const bench = new Bench()
+  bench.apply(1000, plain(1))
+  bench.replica.flush()
+  const inner = fromMemoryMachine(bench.replica.tally, bench.replica.vault, bench.replica.time.env('inner'))
+  const open = inner.open.bind(inner)
+  inner.open = done =>
+    open((error, { durable, sidecar }) => {
+      sidecar![1] = 2
+      done(error, { durable, sidecar })
+    })
+  const machine = new ReplicatedMachine(inner)
+  t.throws(() => bench.replica.call(done => machine.open(done)), {
+    code: 'BAD_REQUEST',
+    message:
+      'the sessions beside the state are written in format 2, and this version reads up to 1: use a newer version'
+  })
 })
 
 t.test('an error of the inner machine ends its life', async t => {
