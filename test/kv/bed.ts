@@ -6,13 +6,13 @@ import type { ClassicLevel } from 'classic-level'
 import type { Done, Env } from '../../lib/base/env.ts'
 import { KvMachine, type KvOptions } from '../../lib/kv/kv-machine.ts'
 import { type StateLevel, stateLevel } from '../../lib/kv/state-level.ts'
-import type { Batch, Outcomes, Source } from '../../lib/machine/machine.ts'
+import type { Batch, Outcomes, Source, StateMachine } from '../../lib/machine/machine.ts'
 import type { Block, ChainedId, LogId } from '../../lib/raft/types.ts'
 import { cutBlock, recordOffsets } from '../../lib/record/block.ts'
 import { type Packed, pack, unpack } from '../../lib/record/pack.ts'
 import { commandHeadBytes, draftRecord, recordKind, writeCommandHead } from '../../lib/record/record.ts'
 import { type Command, packCommand, packRequest, packScan, type Request, type Scan } from '../../lib/wire/kv.ts'
-import type { MachineRig } from '../suite/machine.ts'
+import type { MachineRig } from '../suite/machine-driver.ts'
 
 export const env: Env = {
   now: () => performance.now(),
@@ -136,11 +136,33 @@ export class Bed {
   }
 }
 
-/** The machine as its suite takes it, over the same database again and again. */
-export function kvRig(level: () => StateLevel, env: Env, remove: () => void): MachineRig {
-  let machine: KvMachine | null = null
+export interface KvRigParts {
+  readonly level: (place: string) => StateLevel
+  readonly env: Env
+  /** What a crash does to the disk, where it can be played. */
+  readonly crash?: () => void
+  readonly remove: () => void
+}
+
+/** The machine as its suite takes it, over the same databases again and again. */
+export function kvRig({ level, env, crash, remove }: KvRigParts): MachineRig {
+  const open = new Set<StateMachine>()
+  const close = async (machine: StateMachine): Promise<void> => {
+    open.delete(machine)
+    await promised<void>(done => machine.close(done))
+  }
   return {
-    create: () => (machine = new KvMachine(level(), env)),
+    create: (place = 'state-1') => {
+      const machine = new KvMachine(level(place), env)
+      open.add(machine)
+      return machine
+    },
+    crash: async machine => {
+      if (crash === undefined) return await close(machine)
+      // It takes all that run on that disk.
+      open.clear()
+      crash()
+    },
     commands: number => {
       const commands = [
         put(`key/${number}`, `value ${number}`),
@@ -157,7 +179,7 @@ export function kvRig(level: () => StateLevel, env: Env, remove: () => void): Ma
       return true
     },
     end: async () => {
-      if (machine !== null) await promised<void>(done => machine!.close(done))
+      for (const machine of open) await close(machine)
       remove()
     }
   }

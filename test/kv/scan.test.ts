@@ -1,4 +1,5 @@
 // Scans: one fixed revision whatever is written and flushed meanwhile, order, bounds, limits, pages bounded in bytes.
+import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import { t } from 'tap'
 import { type Page, pageBytesMax } from '../../lib/kv/scan.ts'
@@ -6,7 +7,8 @@ import { stateLevel } from '../../lib/kv/state-level.ts'
 import type { Source } from '../../lib/machine/machine.ts'
 import { type Packed, unpack } from '../../lib/record/pack.ts'
 import type { Command } from '../../lib/wire/kv.ts'
-import { type MachineRig, machineSuite } from '../suite/machine.ts'
+import { machineSuite } from '../suite/machine.ts'
+import type { MachineRig } from '../suite/machine-driver.ts'
 import {
   Bed,
   bytes,
@@ -24,7 +26,7 @@ import {
 
 async function createRig(): Promise<MachineRig> {
   const folder = temporaryFolder()
-  return kvRig(() => stateLevel(folder.path), env, folder.remove)
+  return kvRig({ level: place => stateLevel(join(folder.path, place)), env, remove: folder.remove })
 }
 
 machineSuite(t, 'the key-value machine', createRig)

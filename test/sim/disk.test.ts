@@ -487,11 +487,16 @@ machineSuite(t, 'the key-value machine on a simulated disk', async () => {
   const time = new VirtualTime(9)
   const disk = new SimDisk({ random: part => new Random(9, part), now: () => time.now })
   const env = hurried(time, 'n1')
-  return kvRig(
-    () => disk.mount(env).state('state-1'),
+  const chance = new Random(9, 'crash')
+  return kvRig({
+    level: place => disk.mount(env).state(place),
     env,
-    () => {}
-  )
+    crash: () => {
+      disk.knobs.lostWrites = true
+      disk.crash(below => chance.below(below))
+    },
+    remove: () => {}
+  })
 })
 
 t.test('the log on a simulated disk', async t => {
