@@ -32,6 +32,11 @@ export const commands: readonly CommandEntry[] = [
     summary: 'look at the data directory of a stopped node',
     load: async () => (await import('./inspect.ts')).inspect
   },
+  {
+    name: 'repair',
+    summary: 'mend the data directory of a stopped node',
+    load: async () => (await import('./repair.ts')).repair
+  },
   { name: 'bench', summary: 'measure a cluster', load: async () => (await import('./bench.ts')).bench },
   {
     name: 'bench-load',

@@ -12,6 +12,8 @@ export interface FileFault {
   readonly kind: 'structure' | 'content'
   /** In a sentence that begins with the name of the file. */
   readonly text: string
+  /** Of a log file: so many bytes before the damage are sound. */
+  readonly soundBytes?: number
 }
 
 export interface LevelFiles {
@@ -83,11 +85,13 @@ function logFault(file: string, bytes: Buffer): FileFault | null {
     }
     const rest = bytes.subarray(at)
     if (bytes[at + 6] === 0 && end === at + logHeaderBytes && bytes.readUInt32LE(at) === 0) {
-      return rest.every(byte => byte === 0) ? null : { file, kind, text: `${file} has a hole at byte ${at}` }
+      return rest.every(byte => byte === 0)
+        ? null
+        : { file, kind, text: `${file} has a hole at byte ${at}`, soundBytes: at }
     }
     const isInBlock = end - at <= left
     if (!isInBlock || maskedCrc32c(bytes.subarray(at + 6, end)) !== bytes.readUInt32LE(at)) {
-      return { file, kind, text: `${file} is damaged at byte ${at}` }
+      return { file, kind, text: `${file} is damaged at byte ${at}`, soundBytes: at }
     }
     at = end
   }
