@@ -7,6 +7,8 @@ import { Client } from './kv-client.ts'
 import type { ClientOptions } from './options.ts'
 import { realEnv } from './real-env.ts'
 
+export type { MemberStatus, Plan } from '../wire/admin.ts'
+export type { AddMemberOptions, Cluster, PlannedChange, ReplaceMemberOptions } from './cluster.ts'
 export type { Codec, Key } from './encoding.ts'
 export type { AppliedResult, DeleteResult, Entry, IncrementResult, PutResult, Reading, Resolution } from './entry.ts'
 export { Client, type Range } from './kv-client.ts'

@@ -25,6 +25,12 @@ const pingLooks = 2
 const deadLooks = 6
 /** Frames of a turn that together stay below this leave in one message. */
 const messageBytesMax = 65_536
+const answerKinds: ReadonlySet<number> = new Set([
+  frameKind.applied,
+  frameKind.answered,
+  frameKind.page,
+  frameKind.settled
+])
 
 export interface ConnectionOwner {
   /** The first welcome, and each later one, which brings news of leader or members. */
@@ -167,9 +173,7 @@ export class Connection extends Timed implements LinkHandler {
       this.#parts.requests.waiter(refused.number)?.refused(refused, this)
       return
     }
-    if (kind !== frameKind.applied && kind !== frameKind.answered && kind !== frameKind.page) {
-      throw new StrettoError('BAD_REQUEST', 'a frame of an unknown kind')
-    }
+    if (!answerKinds.has(kind)) throw new StrettoError('BAD_REQUEST', 'a frame of an unknown kind')
     if (frame.length < 12) throw new StrettoError('BAD_REQUEST', 'an answer without a number')
     this.#parts.requests.waiter(readU32(frame, 8))?.answered(frame, this)
   }

@@ -54,6 +54,8 @@ function schemeOf(text: string | undefined): 'ws' | 'wss' | undefined {
 
 export class Endpoints {
   #list: Endpoint[]
+  /** The members, as they were told last. */
+  #told: readonly Endpoint[] = []
 
   /** @throws StrettoError BAD_REQUEST */
   constructor(texts: readonly string[]) {
@@ -73,20 +75,27 @@ export class Endpoints {
   /** Takes in what a node says about the members of its cluster; their addresses are dialled like that node was. */
   learn(welcome: Welcome, from: Endpoint): void {
     from.nodeId = welcome.nodeId
-    for (const { id, address } of welcome.members) {
+    this.#told = welcome.members.flatMap(({ id, address }) => {
       const endpoint = this.#parse(address, from.scheme)
-      if (endpoint === null) continue
-      const known = this.#list.find(one => one.address === endpoint.address)
-      if (known !== undefined) {
-        known.nodeId = id
-      } else if (!this.#list.some(one => one.nodeId === id && one.failures === 0)) {
-        endpoint.nodeId = id
-        this.#list.push(endpoint)
-      }
+      return endpoint === null ? [] : [{ ...endpoint, nodeId: id }]
+    })
+    this.renew()
+  }
+
+  /**
+   * A place has failed, or the members are told anew. While one place of a node does, another is not tried; and a place
+   * that fails is kept only where the caller gave it or the cluster names it: what one node says of others may be old.
+   */
+  renew(): void {
+    const named = new Set<string>()
+    for (const told of this.#told) {
+      named.add(told.address)
+      const known = this.#list.find(one => one.address === told.address)
+      if (known !== undefined) known.nodeId = told.nodeId
+      else if (!this.#list.some(one => one.nodeId === told.nodeId && one.failures === 0)) this.#list.push({ ...told })
     }
-    const members = new Set(welcome.members.map(member => member.id))
     this.#list = this.#list.filter(
-      ({ given, inUse, nodeId }) => given || inUse || nodeId === null || members.has(nodeId)
+      ({ given, inUse, failures, address }) => given || inUse || failures === 0 || named.has(address)
     )
   }
 

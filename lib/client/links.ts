@@ -155,6 +155,7 @@ export class Links implements ConnectionOwner {
     const delay = Math.min(backOffMsMax, backOffMsMin * 2 ** Math.min(endpoint.failures - 1, 10))
     endpoint.notBefore = now + delay / 2 + this.#parts.env.random(Math.ceil(delay / 2))
     this.#lastFailure = `${endpoint.text}: ${reason}`
+    this.#endpoints.renew()
   }
 
   /** Dials what is wanted and may be dialled now, and sleeps until more may be. */

@@ -3,7 +3,9 @@ import type { Env } from '../base/env.ts'
 import { StrettoError } from '../base/errors.ts'
 import type { Packed } from '../record/pack.ts'
 import type { Net } from '../transport/net.ts'
+import { Admins } from './admins.ts'
 import { Call, Wait } from './call.ts'
+import { Cluster } from './cluster.ts'
 import type { Connection } from './connection.ts'
 import type { Context } from './context.ts'
 import type { Codec } from './encoding.ts'
@@ -41,6 +43,8 @@ export interface SessionOptions {
  * a `StrettoError` (or with the reason of their signal), whose `fate` says whether a write may have been applied.
  */
 export abstract class SessionClient implements AsyncDisposable {
+  /** The members of the cluster. */
+  readonly cluster: Cluster
   protected readonly codec: Codec<unknown>
   protected readonly context: Context
   protected readonly ranges: Ranges
@@ -49,6 +53,7 @@ export abstract class SessionClient implements AsyncDisposable {
   readonly #links: Links
   readonly #writes: Writes
   readonly #reads: Reads
+  readonly #admins: Admins
   readonly #readying = new Set<Readying>()
   #turnAsked = false
   /** The clock as it was at the first call of this tick. */
@@ -76,6 +81,11 @@ export abstract class SessionClient implements AsyncDisposable {
     this.resolves = new Resolves(this.context, codec)
     this.#writes = new Writes(this.context, this.resolves)
     this.#reads = new Reads(this.context)
+    const admins = new Admins(this.context)
+    this.#admins = admins
+    this.cluster = new Cluster((request, options, read) =>
+      this.attempt(() => admins.ask(request, this.deadline(options), options.signal, read))
+    )
     this.ranges = new Ranges(this.context)
   }
 
@@ -168,6 +178,7 @@ export abstract class SessionClient implements AsyncDisposable {
     this.#reads.turn(path, now)
     this.ranges.turn(path, now)
     if (path !== null) this.resolves.turn(path, now)
+    if (path !== null) this.#admins.turn(path, now)
     this.#links.flush()
     if (this.#closing !== null) this.#closeWhenIdle()
   }
@@ -182,16 +193,18 @@ export abstract class SessionClient implements AsyncDisposable {
     this.#reads.lost(connection)
     this.ranges.lost(connection)
     this.resolves.lost(connection)
+    this.#admins.lost(connection)
   }
 
   #closeWhenIdle(): void {
-    if (this.#writes.busy || this.#reads.busy || this.resolves.waitingCount > 0) return
+    if (this.#writes.busy || this.#reads.busy || this.#admins.busy || this.resolves.waitingCount > 0) return
     this.#closed = true
     const reason = stopped()
     for (const readying of this.#readying) readying.fail(reason)
     this.#writes.close()
     this.#reads.close(reason)
     this.resolves.close(reason)
+    this.#admins.close(reason)
     this.#links.close()
     this.context.wheel.stop()
     this.#closing?.succeed(undefined)

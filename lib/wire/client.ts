@@ -12,6 +12,7 @@
 //   67    credit     8 u32 number of the scan · 12 u32 bytes that may now be sent
 //   68    cancel     8 u32 number of the scan
 //   69    ping       8 u32 number
+//   70    admin      in `wire/admin.ts`
 // From the node
 //   80    welcome    8: msgpack [protocol, cluster id, node id, cluster time, leader | null, [[id, address], ...],
 //                    request bytes max]; sent again, as news, whenever leader or members change
@@ -23,6 +24,7 @@
 //                    32: the answer, in the machine's language
 //   84    page       flags: 1 = last · 8 u32 number of the scan · 12: the page, in the machine's language
 //   85    pong       8 u32 number
+//   86    settled    in `wire/admin.ts`
 import { readU32, readU64, writeU32, writeU64 } from '../base/bytes.ts'
 import { codeOfNumber, type ErrorCode, type Fate, numberOfCode, StrettoError } from '../base/errors.ts'
 import type { Verdict } from '../machine/answer.ts'
@@ -45,12 +47,14 @@ export const frameKind = {
   credit: 67,
   cancel: 68,
   ping: 69,
+  admin: 70,
   welcome: 80,
   applied: 81,
   refused: 82,
   answered: 83,
   page: 84,
-  pong: 85
+  pong: 85,
+  settled: 86
 } as const
 
 /** In the order of their numbers on the wire. */
@@ -297,7 +301,8 @@ export function readPage(frame: Uint8Array): Page {
   return { number: readU32(frame, 8), last: frame[5] === 1, body: frame.subarray(12) }
 }
 
-function startFrame(kind: number, length: number): Uint8Array {
+/** A frame of this kind and length, with zeros after its first bytes. */
+export function startFrame(kind: number, length: number): Uint8Array {
   const frame = new Uint8Array(length)
   writeU32(frame, 0, length)
   frame[4] = kind

@@ -21,6 +21,7 @@ const table: Record<string, readonly string[]> = {
     'base',
     'record/record.ts',
     'record/pack.ts',
+    'wire/admin.ts',
     'wire/client.ts',
     'wire/kv.ts',
     'transport/net.ts',
