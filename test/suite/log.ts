@@ -18,7 +18,7 @@ type Step =
   | { readonly kind: 'cut'; readonly back: number; readonly count: number }
   | { readonly kind: 'membership' }
   | { readonly kind: 'vote' }
-  | { readonly kind: 'read'; readonly at: number; readonly bytesMax: number }
+  | { readonly kind: 'read'; readonly at: number; readonly bytesMax: number; readonly wait: boolean }
   | { readonly kind: 'rebase'; readonly forward: number }
   | { readonly kind: 'install'; readonly ahead: number }
   | { readonly kind: 'reopen' }
@@ -41,7 +41,8 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     arbitrary: fc.record({
       kind: fc.constant('read' as const),
       at: fc.nat(1000),
-      bytesMax: fc.integer({ min: 1, max: 2000 })
+      bytesMax: fc.integer({ min: 1, max: 2000 }),
+      wait: fc.boolean()
     })
   },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('rebase' as const), forward: fc.nat(5) }) },
@@ -59,6 +60,8 @@ class Comparison {
   #term = 1
   #cuts = 0
   #writes: Promise<unknown>[] = []
+  /** What a read that nobody waited for has shown. */
+  #broken: Error | null = null
 
   constructor(rig: LogRig, base: Base) {
     this.#rig = rig
@@ -124,9 +127,12 @@ class Comparison {
         this.#hard = { term: this.#term, vote: this.#tail.index % 2 === 0 ? null : 'n1.00000000000000aa' }
         this.#pushWrite({ hard: this.#hard })
         break
-      case 'read':
-        await this.#read(this.#base.index + 1 + (step.at % (this.#tail.index - this.#base.index + 1)), step.bytesMax)
+      case 'read': {
+        const from = this.#base.index + 1 + (step.at % (this.#tail.index - this.#base.index + 1))
+        if (step.wait || this.#log.hot(from, step.bytesMax) !== null) await this.#read(from, step.bytesMax)
+        else this.#beginRead(from, step.bytesMax)
         break
+      }
       case 'rebase': {
         await this.#settle()
         const dropped = this.#blocks.splice(0, step.forward).at(-1)
@@ -180,6 +186,7 @@ class Comparison {
   async #settle(): Promise<void> {
     await Promise.all(this.#writes)
     this.#writes = []
+    if (this.#broken !== null) throw this.#broken
   }
 
   /** What can be seen at once. */
@@ -192,7 +199,30 @@ class Comparison {
     this.#same(this.#log.bytes, bytes, 'bytes')
   }
 
-  async #read(from: number, bytesMax: number): Promise<void> {
+  /** A cold read that whatever comes next may overtake: after a cut it has found nothing, else what is there. */
+  #beginRead(from: number, bytesMax: number): void {
+    const cuts = this.#cuts
+    const answered = (found: readonly Block[] | null): void => {
+      try {
+        if (this.#cuts !== cuts) this.#same(found, null, 'of a cold read that a cut has overtaken')
+        else if (found === null) throw new Error('a cold read found nothing')
+        else this.#equal(found, this.#expected(from, bytesMax).slice(0, found.length))
+      } catch (error) {
+        this.#broken ??= error as Error
+      }
+    }
+    // Compared inside the call: when a promise is heard, the log may have gone on.
+    this.#writes.push(
+      call<void>(done =>
+        this.#log.cold(from, bytesMax, (error, found) => {
+          if (error === null) answered(found)
+          done(error)
+        })
+      )
+    )
+  }
+
+  #expected(from: number, bytesMax: number): Block[] {
     const at = this.#blocks.findIndex(block => lastOf(block) >= from)
     const expected: Block[] = []
     let bytes = 0
@@ -201,6 +231,11 @@ class Comparison {
       if (expected.length > 0 && bytes > bytesMax) break
       expected.push(block)
     }
+    return expected
+  }
+
+  async #read(from: number, bytesMax: number): Promise<void> {
+    const expected = this.#expected(from, bytesMax)
     const hot = this.#log.hot(from, bytesMax)
     if (hot !== null) this.#equal(hot, expected)
     const cold = await call<readonly Block[] | null>(done => this.#log.cold(from, bytesMax, done))
