@@ -21,6 +21,8 @@ export interface RaftConfig {
   readonly commitNoticeMs: number
   /** Reads that may wait for a leader or for a round. */
   readonly readsWaitingMax: number
+  /** A learner whose disk lacks more records than this is not made a voter. */
+  readonly promotionLackMax: number
 }
 
 export const defaultConfig: RaftConfig = {
@@ -34,7 +36,8 @@ export const defaultConfig: RaftConfig = {
   voteRetryMsMax: 40,
   readSpreadMs: 10,
   commitNoticeMs: 2,
-  readsWaitingMax: 65_536
+  readsWaitingMax: 65_536,
+  promotionLackMax: 1_000
 }
 
 /** What is wrong with a configuration, in words; null when it is sound. */

@@ -13,18 +13,29 @@ import {
   leaderLinkClosed,
   onAppend,
   onReadIndexReply,
+  onSnapshot,
   onTimeoutNow,
   quorumGreeted,
   settleFollower,
   tickFollower
 } from './follower.ts'
 import { checkBasic, checkDelta } from './invariants.ts'
-import { advanceCommit, onAppendReply, peerRestarted, propose, settleLeader, tickLeader, transfer } from './leader.ts'
+import {
+  advanceCommit,
+  onAppendReply,
+  onSnapshotReply,
+  peerRestarted,
+  propose,
+  settleLeader,
+  tickLeader,
+  transfer
+} from './leader.ts'
 import type { Envelope } from './message.ts'
-import { appendTo, dueFor, leaderWakeAt } from './replication.ts'
+import { beginChange } from './reconfiguration.ts'
+import { announceTo, appendTo, dueFor, leaderWakeAt } from './replication.ts'
 import { type CoreOptions, CoreState } from './state.ts'
 import { type CoreView, StatusView, viewOf } from './status.ts'
-import type { Block, Index, LogId, MemberKey, Membership, Role, Term } from './types.ts'
+import type { Block, Index, LogId, MemberKey, Membership, Role, SnapshotMeta, Term } from './types.ts'
 import { onVote } from './voting.ts'
 
 export class Core implements Raft {
@@ -66,7 +77,7 @@ export class Core implements Raft {
         read(state, input.ticket)
         return
       case 'change':
-        state.refused.push({ ticket: input.ticket, leader: state.leader })
+        beginChange(state, input.ticket, input.target)
         return
       case 'transfer':
         transfer(state, input.to)
@@ -83,6 +94,9 @@ export class Core implements Raft {
         return
       case 'compacted':
         compacted(state, input.base)
+        return
+      case 'unable':
+        unable(state)
     }
   }
 
@@ -99,13 +113,25 @@ export class Core implements Raft {
     if (persist !== null && trust) state.trustMark = persist.mark
     const commit = state.log.commit === this.#commitTold ? null : state.log.commit
     const changed = this.#changed()
-    if (persist === null && commit === null && !changed && sends.length + reads.length + refused.length === 0)
-      return null
+    const { changes, offer } = state
+    const answers = sends.length + reads.length + refused.length + changes.length
+    if (persist === null && commit === null && !changed && answers === 0 && offer === null) return null
     this.#commitTold = state.log.commit
-    const ready = { persist, send: [...sends], commit, reads: [...reads], refused: [...refused], changed }
+    const ready = {
+      persist,
+      send: [...sends],
+      commit,
+      reads: [...reads],
+      refused: [...refused],
+      changes,
+      offer,
+      changed
+    }
     sends.length = 0
     reads.length = 0
     refused.length = 0
+    state.changes = []
+    state.offer = null
     return ready
   }
 
@@ -115,6 +141,14 @@ export class Core implements Raft {
 
   append(peer: MemberKey, blocks: readonly Block[], now: number, time: number): Envelope {
     return appendTo(this.#state, peer, blocks, now, time)
+  }
+
+  announce(peer: MemberKey, meta: SnapshotMeta): Envelope {
+    return announceTo(this.#state, peer, meta)
+  }
+
+  membershipAt(index: Index): Membership {
+    return this.#state.memberships.at(index)
   }
 
   wakeAt(): number {
@@ -186,13 +220,16 @@ function receive(state: CoreState, envelope: Envelope): void {
       onReadIndexReply(state, from, message)
       return
     case 'snapshot':
+      onSnapshot(state, from, message)
+      return
     case 'snapshot-reply':
+      onSnapshotReply(state, from, message)
   }
 }
 
 /** A leader of an earlier term learns from the answer that there is a later one (paper 5.1). */
 function answerStale(state: CoreState, { from, message }: Envelope): void {
-  if (message.kind === 'append') {
+  if (message.kind === 'append' || message.kind === 'snapshot') {
     state.say(from, { kind: 'append-reply', match: 0, reject: null, round: 0, leaseMs: 0 })
   } else if (message.kind === 'read-index') {
     state.say(from, { kind: 'read-index-reply', number: message.number, index: null })
@@ -238,6 +275,12 @@ function compacted(state: CoreState, base: LogId): void {
   state.log.compact(base)
   state.memberships.compact(base.index)
   for (const progress of state.lead?.progress.values() ?? []) progress.rebased(state.log.trail)
+}
+
+/** Whoever leads must apply: for a client's answers, and for the time and the sessions that the next leader takes up. */
+function unable(state: CoreState): void {
+  state.able = false
+  if (state.campaign !== null || state.lead !== null) state.becomeFollower(state.term, null)
 }
 
 /** The log holds all that this node may have promised before its start, durably and as its leader has it. */

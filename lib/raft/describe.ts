@@ -1,6 +1,6 @@
 // One line of text for any input, message, ready or status: for scripts, traces and logs.
 import { unreachable } from '../base/assert.ts'
-import type { Input, Persist, Ready, Status } from './doors.ts'
+import type { ChangeOutcome, Input, Persist, Ready, Status } from './doors.ts'
 import type { Envelope, Message, Reject } from './message.ts'
 import { type Block, type LogId, lastOf, type MemberKey, type Membership } from './types.ts'
 
@@ -39,6 +39,8 @@ export function describeInput(input: Input): string {
       return `persisted ${input.mark}`
     case 'compacted':
       return `compacted ${describeLogId(input.base)}`
+    case 'unable':
+      return 'unable'
     default:
       return unreachable(input)
   }
@@ -104,7 +106,7 @@ export function describePersist({ mark, hard, cut, blocks, trust }: Persist): st
   return parts.join(' ')
 }
 
-export function describeReady({ persist, send, commit, reads, refused, changed }: Ready): string {
+export function describeReady({ persist, send, commit, reads, refused, changes, offer, changed }: Ready): string {
   const parts: string[] = []
   if (changed) parts.push('changed')
   if (persist !== null) parts.push(describePersist(persist))
@@ -112,7 +114,22 @@ export function describeReady({ persist, send, commit, reads, refused, changed }
   if (commit !== null) parts.push(`commit ${commit}`)
   for (const { ticket, index } of reads) parts.push(`read ${ticket} at ${index}`)
   for (const { ticket, leader } of refused) parts.push(`refused ${ticket}, leader ${describeMember(leader)}`)
+  for (const change of changes) parts.push(describeChange(change))
+  if (offer !== null) parts.push(`offered a snapshot of ${describeLogId(offer.meta.last)}`)
   return parts.join('; ')
+}
+
+export function describeChange(change: ChangeOutcome): string {
+  switch (change.kind) {
+    case 'settled':
+      return `change ${change.ticket} settled at ${change.index}`
+    case 'refused':
+      return `change ${change.ticket} refused: ${change.text}`
+    case 'lost':
+      return `change ${change.ticket} lost`
+    default:
+      return unreachable(change)
+  }
 }
 
 export function describeStatus(status: Status): string {

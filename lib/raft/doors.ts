@@ -1,6 +1,6 @@
 // The doors of the core: what goes in, what comes out, and what may be looked at. No clock, disk, network or chance.
 import type { Envelope } from './message.ts'
-import type { Block, HardState, Index, LogId, MemberKey, Membership, Role, Term } from './types.ts'
+import type { Block, HardState, Index, LogId, MemberKey, Membership, Role, SnapshotMeta, Term } from './types.ts'
 
 /**
  * The core is a function of (state, input, now). In one turn the node steps each input, proposes at most a few blocks,
@@ -23,6 +23,10 @@ export interface Raft {
    * the cluster time that it tells, milliseconds.
    */
   append(peer: MemberKey, blocks: readonly Block[], now: number, time: number): Envelope
+  /** Announces a snapshot, whose pieces follow in another lane, to a peer of mode `snapshot`. */
+  announce(peer: MemberKey, meta: SnapshotMeta): Envelope
+  /** The configuration in force at `index`, from the base to the end of the log. */
+  membershipAt(index: Index): Membership
   /** When to step `{ kind: 'time' }` next, in milliseconds of `now`; Infinity for never. */
   wakeAt(): number
   readonly status: Status
@@ -37,6 +41,7 @@ export type Input =
   | { readonly kind: 'read'; readonly ticket: number }
   /** Hand leadership over to `to`, or to the voter that is furthest ahead. */
   | { readonly kind: 'transfer'; readonly to: MemberKey | null }
+  /** Leads to `target`, which is not joint. Answered in `changes` with the same ticket, once. */
   | { readonly kind: 'change'; readonly ticket: number; readonly target: Membership }
   /** What was last sent to this peer was not taken or may be lost: probe again. */
   | { readonly kind: 'unreachable'; readonly peer: MemberKey }
@@ -48,6 +53,8 @@ export type Input =
   | { readonly kind: 'persisted'; readonly mark: number }
   /** The log now begins after `base`. */
   | { readonly kind: 'compacted'; readonly base: LogId }
+  /** This program cannot run what the log asks for: it follows and votes, and never leads again. */
+  | { readonly kind: 'unable' }
 
 /** One per turn, however many inputs. */
 export interface Ready {
@@ -59,10 +66,27 @@ export interface Ready {
   readonly commit: Index | null
   /** Reads that may be served once this index has been applied. */
   readonly reads: readonly { readonly ticket: number; readonly index: Index }[]
-  /** Reads and changes that cannot be answered here now. */
+  /** What became of changes of the configuration. */
+  readonly changes: readonly ChangeOutcome[]
+  /** The leader has a snapshot for this node, which lacks what it holds. */
+  readonly offer: Offer | null
+  /** Reads that cannot be answered here now. */
   readonly refused: readonly { readonly ticket: number; readonly leader: MemberKey | null }[]
   /** Role, term, leader or membership differ from the last `Ready`. */
   readonly changed: boolean
+}
+
+export type ChangeOutcome =
+  /** The target is committed, at this index. */
+  | { readonly ticket: number; readonly kind: 'settled'; readonly index: Index }
+  /** Nothing was proposed. `wait`: what stands in the way passes by itself. */
+  | { readonly ticket: number; readonly kind: 'refused'; readonly wait: boolean; readonly text: string }
+  /** It was proposed, and this node does not lead any more. */
+  | { readonly ticket: number; readonly kind: 'lost' }
+
+export interface Offer {
+  readonly from: MemberKey
+  readonly meta: SnapshotMeta
 }
 
 export interface Persist {
@@ -103,10 +127,14 @@ export interface Status {
   readonly accepts: boolean
   /** A leader whose term has no entry yet: it must be proposed a no-op first. */
   readonly owesNoop: boolean
+  /** A leader that has to propose this configuration next; null for none. */
+  readonly owesMembership: Membership | null
   /** Members this node replicates to; empty unless it leads. */
   readonly peers: readonly MemberKey[]
   /** How far a peer's durable log is known to equal the leader's; 0 when unknown. */
   match(peer: MemberKey): Index
+  /** When a leader last heard this peer, in its own time; -Infinity for who is no peer. */
+  heardAt(peer: MemberKey): number
   /** The peer's mode, as the leader sees it. */
   mode(peer: MemberKey): 'probe' | 'replicate' | 'snapshot'
 }

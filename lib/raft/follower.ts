@@ -1,7 +1,7 @@
 // What a follower or learner does: takes blocks from its leader, acknowledges what is durable, and notices its silence.
 import { assert } from '../base/assert.ts'
 import { canStand, stand, startCampaign } from './candidate.ts'
-import type { Append, ReadIndexReply } from './message.ts'
+import type { Append, ReadIndexReply, Snapshot } from './message.ts'
 import { hasQuorum } from './quorum.ts'
 import { type CoreState, trustTicket } from './state.ts'
 import { type Block, type Index, lastOf, type MemberKey, type Term } from './types.ts'
@@ -25,6 +25,14 @@ export function onAppend(state: CoreState, from: MemberKey, append: Append): voi
   const commit = Math.min(append.commit, state.verified)
   if (commit > log.commit) log.commitTo(commit)
   if (blocks.length === 0 || durableMatch(state) >= end) state.owesReply = true
+}
+
+/** The leader has compacted away what this node lacks, and has a snapshot instead (thesis 5). */
+export function onSnapshot(state: CoreState, from: MemberKey, { meta }: Snapshot): void {
+  heardLeader(state, from)
+  const { commit } = state.log
+  if (meta.last.index <= commit) state.say(from, { kind: 'snapshot-reply', installed: commit })
+  else state.offer = { from, meta }
 }
 
 /** Up to here the own disk holds the log of this term's leader: what an acknowledgement may say. */

@@ -1,10 +1,11 @@
 // Leading: proposing, counting acknowledgements, committing, keeping a quorum, answering reads, handing over.
 import { assert } from '../base/assert.ts'
 import { isVoter, peersOf, votersOf } from './membership.ts'
-import type { AppendReply } from './message.ts'
+import type { AppendReply, SnapshotReply } from './message.ts'
 import { Progress } from './progress.ts'
 import { quorumValue } from './quorum.ts'
 import { ReadRounds } from './read-rounds.ts'
+import { checkProposed, dueToLeave, hasLeft, noteLeaving, settleChange } from './reconfiguration.ts'
 import type { CoreState, Leadership } from './state.ts'
 import type { Block, MemberKey } from './types.ts'
 
@@ -19,21 +20,26 @@ export function becomeLeader(state: CoreState): void {
     peers: [],
     rounds: new ReadRounds(),
     transfer: null,
+    change: null,
+    leaving: new Map(),
+    since: state.now,
     quorumCheckAt: state.now + state.config.electionTimeoutMsMax,
     commitAt: state.now
   }
   for (const ticket of tickets) state.lead.rounds.add({ from: null, number: ticket })
-  meetPeers(state, state.lead)
+  // They are given the time to answer.
+  meetPeers(state, state.lead, state.now)
 }
 
 /** A block that continues the log in this term. */
 export function propose(state: CoreState, block: Block): void {
   assert(state.lead !== null && state.lead.transfer === null, 'only a leader that accepts is given blocks')
   assert(block.term === state.term, 'a leader proposes in its own term')
+  if (block.membership !== null) checkProposed(state, block.membership)
   state.log.append(block)
   if (block.membership === null) return
   state.memberships.append(block.first, block.membership)
-  meetPeers(state, state.lead)
+  meetPeers(state, state.lead, Number.NEGATIVE_INFINITY)
 }
 
 export function onAppendReply(state: CoreState, from: MemberKey, reply: AppendReply): void {
@@ -45,6 +51,7 @@ export function onAppendReply(state: CoreState, from: MemberKey, reply: AppendRe
   lead.rounds.answered(from, reply.round)
   if (reply.reject !== null) progress.rejected(reply.reject, state.log.trail)
   const news = progress.acknowledged(reply.match)
+  if (lead.leaving.has(from)) partWith(state, lead)
   if (reply.round === lead.rounds.number) finishRound(state, lead)
   if (news) advanceCommit(state)
   if (state.lead === lead && lead.transfer?.to === from) tellTarget(state, lead)
@@ -60,8 +67,8 @@ export function advanceCommit(state: CoreState): void {
   if (index <= log.commit || log.trail.termAt(index) !== state.term) return
   log.commitTo(index)
   lead.commitAt = state.now
-  // A leader outside the new configuration leads until that is committed (thesis 4.2.2).
-  if (state.memberships.index <= index && !isVoter(state.memberships.current, state.self)) resign(state, lead)
+  settleChange(state, lead)
+  if (hasLeft(state)) resign(state, lead)
 }
 
 /** At the end of a turn: begins the next read round; alone in the cluster it is over at once. */
@@ -77,6 +84,7 @@ export function settleLeader(state: CoreState): void {
 export function tickLeader(state: CoreState): void {
   const lead = state.lead!
   if (lead.transfer !== null && state.now >= lead.transfer.giveUpAt) lead.transfer = null
+  partWith(state, lead)
   if (state.now < lead.quorumCheckAt) return
   const heardAt = quorumValue(state.memberships.current, key =>
     key === state.self ? state.now : (lead.progress.get(key)?.heardAt ?? Number.NEGATIVE_INFINITY)
@@ -103,12 +111,32 @@ export function peerRestarted(state: CoreState, peer: MemberKey): void {
   state.lead?.progress.get(peer)?.restarted(state.log.last.index + 1, state.log.trail)
 }
 
-function meetPeers(state: CoreState, lead: Leadership): void {
-  lead.peers = peersOf(state.memberships.current, state.self)
-  for (const key of lead.progress.keys()) if (!lead.peers.includes(key)) lead.progress.delete(key)
-  for (const key of lead.peers) {
-    if (!lead.progress.has(key)) lead.progress.set(key, new Progress(state.log.last.index + 1, state.now))
+/** `heardAt`: what is taken for the time at which those that are new were heard. */
+function meetPeers(state: CoreState, lead: Leadership, heardAt: number): void {
+  const peers = peersOf(state.memberships.current, state.self)
+  noteLeaving(state, lead, peers)
+  lead.peers = [...peers, ...lead.leaving.keys()]
+  for (const key of peers) {
+    if (!lead.progress.has(key)) lead.progress.set(key, new Progress(state.log.last.index + 1, heardAt))
   }
+}
+
+/** Those left out who know it by now, or never will, are peers no more. */
+function partWith(state: CoreState, lead: Leadership): void {
+  if (lead.leaving.size === 0) return
+  for (const key of dueToLeave(state, lead)) {
+    lead.leaving.delete(key)
+    lead.progress.delete(key)
+  }
+  lead.peers = [...lead.progress.keys()]
+}
+
+/** A peer has the snapshot, or the log up to where it ends: it is probed there. */
+export function onSnapshotReply(state: CoreState, from: MemberKey, { installed }: SnapshotReply): void {
+  const progress = state.lead?.progress.get(from)
+  if (progress === undefined || state.copies.has(from) || installed > state.log.last.index) return
+  progress.heardAt = state.now
+  progress.levelWith(installed)
 }
 
 /** Answers the reads of the round under way if a quorum has answered it. True when it did. */

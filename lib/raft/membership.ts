@@ -31,6 +31,11 @@ export class Memberships {
     return before?.membership ?? noMembership
   }
 
+  /** The one in force at `index`. */
+  at(index: Index): Membership {
+    return this.#history.findLast(entry => entry.index <= index)?.membership ?? noMembership
+  }
+
   append(index: Index, membership: Membership): void {
     assert(this.#history.length === 0 || index > this.index, 'a configuration follows the one before it')
     this.#history.push({ index, membership })

@@ -82,6 +82,14 @@ export class Progress {
     this.rebased(trail)
   }
 
+  /** It holds all up to `index`, which is committed: probed there, above a base that it lacked before. */
+  levelWith(index: Index): void {
+    if (this.mode !== 'snapshot' || index < this.next) return
+    this.mode = 'probe'
+    this.next = index + 1
+    this.beatAt = Number.NEGATIVE_INFINITY
+  }
+
   /** The log now begins at `trail.base`. */
   rebased(trail: TermTrail): void {
     if (this.next <= trail.base.index) this.awaitSnapshot(trail.base.index)

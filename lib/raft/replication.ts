@@ -4,7 +4,7 @@ import type { Due } from './doors.ts'
 import type { Envelope } from './message.ts'
 import type { Progress } from './progress.ts'
 import type { CoreState, Leadership } from './state.ts'
-import { type Block, lastOf, type MemberKey } from './types.ts'
+import { type Block, lastOf, type MemberKey, type SnapshotMeta } from './types.ts'
 
 export function dueFor(state: CoreState, peer: MemberKey, now: number): Due | null {
   const { lead, log } = state
@@ -46,11 +46,23 @@ export function appendTo(
   }
 }
 
+/** Tells a peer that lacks what is compacted away of a snapshot that this node has. */
+export function announceTo(state: CoreState, peer: MemberKey, meta: SnapshotMeta): Envelope {
+  assert(
+    state.lead?.progress.get(peer)?.mode === 'snapshot',
+    'a snapshot is for a peer that lacks what is compacted away'
+  )
+  assert(meta.last.index >= state.log.base.index, 'a snapshot reaches up to the log at least')
+  assert(meta.last.index <= state.log.commit, 'a snapshot holds only what is committed')
+  return { from: state.self, to: peer, term: state.term, message: { kind: 'snapshot', meta } }
+}
+
 /** When the leader has something to do next: a heartbeat, a notice, a check of its quorum. */
 export function leaderWakeAt(state: CoreState, lead: Leadership): number {
   let at = Math.min(lead.quorumCheckAt, lead.transfer?.giveUpAt ?? Number.POSITIVE_INFINITY)
   if (lead.rounds.spreadAt > state.now) at = Math.min(at, lead.rounds.spreadAt)
   for (const progress of lead.progress.values()) at = Math.min(at, progress.beatAt, noticeAt(state, lead, progress))
+  for (const until of lead.leaving.values()) at = Math.min(at, until)
   return at
 }
 

@@ -2,12 +2,13 @@
 import { Random } from '../base/random.ts'
 import { AskedReads } from './asked-reads.ts'
 import { checkConfig, type RaftConfig } from './config.ts'
+import type { ChangeOutcome, Offer } from './doors.ts'
 import { LogState } from './log-state.ts'
 import { isVoter, Memberships } from './membership.ts'
 import type { Envelope, Message, Reject } from './message.ts'
 import type { Progress } from './progress.ts'
 import type { ReadRounds } from './read-rounds.ts'
-import type { HardState, Index, LogId, MemberKey, Restored, Role, Term } from './types.ts'
+import type { HardState, Index, LogId, MemberKey, Membership, Restored, Role, Term } from './types.ts'
 
 /** An untrusted node reads for itself: what it learns is an index at or above all that it may have promised before. */
 export const trustTicket = -1
@@ -39,10 +40,23 @@ export interface Leadership {
   peers: readonly MemberKey[]
   readonly rounds: ReadRounds
   transfer: Transfer | null
+  change: Change | null
+  /** Peers that the latest configuration has left out, and until when they are still fed so that they learn of it. */
+  readonly leaving: Map<MemberKey, number>
   /** When to look next whether a quorum is being heard. */
   quorumCheckAt: number
   /** When the commit index rose last. */
   commitAt: number
+  /** When this node was elected. */
+  readonly since: number
+}
+
+/** A change of the configuration that was asked for here. */
+export interface Change {
+  readonly ticket: number
+  readonly target: Membership
+  /** Its first step is in the log. */
+  begun: boolean
 }
 
 export interface Transfer {
@@ -66,6 +80,8 @@ export class CoreState {
   vote: MemberKey | null
   leader: MemberKey | null = null
   trusted: boolean
+  /** The program can run what the log asks for. */
+  able = true
   campaign: Campaign | null = null
   lead: Leadership | null = null
   readonly asked: AskedReads
@@ -106,6 +122,8 @@ export class CoreState {
   readonly sends: Envelope[] = []
   readonly reads: { readonly ticket: number; readonly index: Index }[] = []
   readonly refused: { readonly ticket: number; readonly leader: MemberKey | null }[] = []
+  changes: ChangeOutcome[] = []
+  offer: Offer | null = null
 
   constructor({ self, restored, config, seed, now }: CoreOptions) {
     checkConfig(config)
@@ -131,11 +149,12 @@ export class CoreState {
   }
 
   /**
-   * A voter whose memory is sound: the only one who may stand for election. Who has been voted out still stands until
-   * that is committed, for its log may be the only one that can win; its own vote then does not count (thesis 4.2.2).
+   * A voter whose memory is sound and whose program is not too old: the only one who may stand for election. Who has been
+   * voted out still stands until that is committed, for its log may be the only one that can win; its own vote then does
+   * not count (thesis 4.2.2).
    */
   get eligible(): boolean {
-    if (!this.trusted) return false
+    if (!this.trusted || !this.able) return false
     const { memberships, self } = this
     return isVoter(memberships.current, self) || isVoter(memberships.replaced(this.log.commit), self)
   }
@@ -200,6 +219,8 @@ export class CoreState {
       this.forgetTerm()
     }
     const released = this.lead?.rounds.release() ?? []
+    const change = this.lead?.change ?? null
+    if (change !== null) this.changes.push(outcomeOfLost(change))
     this.campaign = null
     this.lead = null
     this.role = this.passiveRole()
@@ -229,4 +250,9 @@ export class CoreState {
   membershipChanged(): void {
     if (this.campaign === null && this.lead === null) this.role = this.passiveRole()
   }
+}
+
+function outcomeOfLost({ ticket, begun }: Change): ChangeOutcome {
+  if (begun) return { ticket, kind: 'lost' }
+  return { ticket, kind: 'refused', wait: true, text: 'this node does not lead any more' }
 }

@@ -1,6 +1,8 @@
 // The core seen from outside: a live view for its owner, and a plain copy for invariants, traces and hashes.
+
 import type { Status } from './doors.ts'
 import type { Progress } from './progress.ts'
+import { owedMembership } from './reconfiguration.ts'
 import type { CoreState } from './state.ts'
 import type { Index, LogId, MemberKey, Membership, Role, Term } from './types.ts'
 
@@ -61,12 +63,20 @@ export class StatusView implements Status {
     return this.#state.lead !== null && this.#state.log.last.term !== this.#state.term
   }
 
+  get owesMembership(): Membership | null {
+    return owedMembership(this.#state)
+  }
+
   get peers(): readonly MemberKey[] {
     return this.#state.lead?.peers ?? nobody
   }
 
   match(peer: MemberKey): Index {
     return this.#state.lead?.progress.get(peer)?.match ?? 0
+  }
+
+  heardAt(peer: MemberKey): number {
+    return this.#state.lead?.progress.get(peer)?.heardAt ?? Number.NEGATIVE_INFINITY
   }
 
   mode(peer: MemberKey): Progress['mode'] {

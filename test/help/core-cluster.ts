@@ -2,7 +2,7 @@
 // and a judge that looks at every step.
 import { defaultConfig, type RaftConfig } from '../../lib/raft/config.ts'
 import { Core } from '../../lib/raft/core.ts'
-import type { Input, Persist, Ready } from '../../lib/raft/doors.ts'
+import type { ChangeOutcome, Input, Offer, Persist, Ready } from '../../lib/raft/doors.ts'
 import type { Envelope } from '../../lib/raft/message.ts'
 import {
   type Block,
@@ -14,6 +14,7 @@ import {
   type MemberKey,
   type Membership,
   type MembershipAt,
+  type Member as RaftMember,
   type Restored
 } from '../../lib/raft/types.ts'
 import { Judge } from './judge.ts'
@@ -43,6 +44,7 @@ export class Member {
   slow = false
   readonly reads: { readonly ticket: number; readonly index: Index }[] = []
   readonly refused: number[] = []
+  readonly changes: ChangeOutcome[] = []
 
   constructor(key: MemberKey, disk: Disk, core: Core) {
     this.key = key
@@ -79,8 +81,14 @@ export function membershipOf(
     voters: voters.map(keyOf),
     outgoing: outgoing?.map(keyOf) ?? null,
     learners: learners.map(keyOf),
-    members: []
+    members: [...new Set([...voters, ...(outgoing ?? []), ...learners])].map(memberOf)
   }
+}
+
+function memberOf(number: number): RaftMember {
+  const key = keyOf(number)
+  const [id, incarnation] = key.split('.') as [string, string]
+  return { key, id, incarnation, address: `127.0.0.1:${7000 + number}` }
 }
 
 /** A block without bytes. Its chain value stands for all that is in it and before it. */
@@ -107,6 +115,8 @@ export class CoreCluster {
   autoFlush = true
   /** A leader's owner proposes the no-op of its term at once. */
   proposesNoop = true
+  /** Who lacks what is compacted away is offered a snapshot, and takes it up. */
+  installs = true
   /** Called with each message that leaves. */
   onSend: (envelope: Envelope) => void = () => {}
   /** Called with each input of a member before it is stepped. */
@@ -117,6 +127,8 @@ export class CoreCluster {
   readonly #seed: number
   #ticket = 0
   #payload = 0
+  /** The chain value of each record that was ever the base of a log: it is committed. */
+  readonly #chains = new Map<Index, number>()
 
   constructor({ count, seed = 1, config = {}, voters = count, learners = [] }: ClusterOptions) {
     this.#seed = seed
@@ -168,6 +180,12 @@ export class CoreCluster {
       this.onStep(member, { kind: 'propose', block })
       core.step({ kind: 'propose', block }, this.now)
     }
+    const owed = core.status.owesMembership
+    if (owed !== null) {
+      const block = this.#cut(member, owed)
+      this.onStep(member, { kind: 'propose', block })
+      core.step({ kind: 'propose', block }, this.now)
+    }
     const ready = core.ready()
     if (ready !== null) {
       this.onReady(member, ready)
@@ -179,6 +197,8 @@ export class CoreCluster {
         this.judge.readGranted(answer.ticket, answer.index)
       }
       for (const { ticket } of ready.refused) member.refused.push(ticket)
+      member.changes.push(...ready.changes)
+      if (ready.offer !== null && this.installs) return this.#install(member, ready.offer)
     }
     this.judge.look(this, member)
     this.#replicate(member)
@@ -228,6 +248,7 @@ export class CoreCluster {
     const block = member.blocks.find(block => lastOf(block) === index)
     if (block === undefined) return
     const base = { term: block.term, index }
+    this.#chains.set(index, block.chain)
     for (const { first, membership } of member.blocks) {
       if (membership !== null && first <= index) member.disk.founding = { index: first, membership }
     }
@@ -237,9 +258,23 @@ export class CoreCluster {
     this.step(member, { kind: 'compacted', base })
   }
 
-  /** A membership, proposed as the owner of a leader would. */
-  change(member: Member, membership: Membership): void {
-    this.step(member, { kind: 'propose', block: this.#cut(member, membership) })
+  /** Asks a member to lead the cluster to this configuration; the ticket. */
+  change(member: Member, target: Membership): number {
+    const ticket = ++this.#ticket
+    this.step(member, { kind: 'change', ticket, target })
+    return ticket
+  }
+
+  /** The state comes from elsewhere: the log gives way to its end, and the member begins anew. */
+  #install(member: Member, { meta: { last, membership } }: Offer): void {
+    // The new base goes through the log, after all that was written before it.
+    this.crash(member, member.writes.length)
+    const { disk } = member
+    const held = disk.blocks.find(block => lastOf(block) === last.index)
+    disk.blocks = held?.chain === last.chain ? disk.blocks.filter(block => block.first > last.index) : []
+    disk.base = { term: last.term, index: last.index }
+    disk.founding = { index: last.index, membership }
+    this.restart(member)
   }
 
   /** Reads at a member; the ticket. */
@@ -331,7 +366,17 @@ export class CoreCluster {
       if (due === null) continue
       const blocks = due.entries ? member.blocks.filter(block => lastOf(block) >= due.next) : []
       if (blocks.length > 0 || due.must) this.#send(member, core.append(peer, blocks, this.now, this.now))
+      if (due.must && this.installs && core.status.mode(peer) === 'snapshot') this.#announce(member, peer)
     }
+  }
+
+  /** The snapshot ends where the log begins. */
+  #announce(member: Member, peer: MemberKey): void {
+    const { core } = member
+    const { base } = core.status
+    const last = { ...base, chain: this.#chains.get(base.index) ?? 0 }
+    const meta = { last, membership: core.membershipAt(base.index), machineVersion: 1, size: 1, hash: 0 }
+    this.#send(member, core.announce(peer, meta))
   }
 
   #send(member: Member, envelope: Envelope): void {

@@ -1,6 +1,7 @@
 // Conversations between cores as text: each line that begins with `> ` is a command, the lines below it what it caused.
 import {
   describeBlock,
+  describeChange,
   describeEnvelope,
   describeLogId,
   describePersist,
@@ -99,8 +100,8 @@ class Stage {
       const peer = keyOf(Number(rest[1]))
       this.#cluster.step(this.#member(rest[0]), { kind: 'greeted', peer, boot: Number(rest[2]) })
     },
-    /** `change 1 voters=1,2 outgoing=1,2,3 learners=4`: leader 1 proposes this membership. */
-    change: rest => this.#cluster.change(this.#member(rest[0]), parseMembership(rest.slice(1))),
+    /** `change 1 voters=1,2 learners=4`: leader 1 is asked to lead the cluster there. */
+    change: rest => void this.#cluster.change(this.#member(rest[0]), parseMembership(rest.slice(1))),
     log: () => this.#log(),
     status: rest => this.#status(rest)
   }
@@ -129,6 +130,8 @@ class Stage {
       if (ready.commit !== null) this.#say(`${name} commit ${ready.commit}`)
       for (const { ticket, index } of ready.reads) this.#say(`${name} read ${ticket} at ${index}`)
       for (const { ticket } of ready.refused) this.#say(`${name} refuses ${ticket}`)
+      for (const outcome of ready.changes) this.#say(`${name} ${describeChange(outcome)}`)
+      if (ready.offer !== null) this.#say(`${name} takes up a snapshot of ${describeLogId(ready.offer.meta.last)}`)
     }
   }
 
