@@ -99,6 +99,19 @@ export class Catalogue {
     return row !== -1 && this.#last(row) === index ? this.idOf(row) : null
   }
 
+  /** The end of the oldest rows that have to go until at most `bytes` and `records` are left, none of them above `limit`. */
+  endBefore(bytes: number, records: number, limit: Index): ChainedId {
+    const { index } = this.tail
+    let left = this.#bytes
+    let end = this.#start
+    for (let row = this.#head; row < this.#end && this.#last(row) <= limit; row++) {
+      if (left <= bytes && index - end.index <= records) break
+      left -= this.#length[row]!
+      end = this.idOf(row)
+    }
+    return end
+  }
+
   /** The term of the record at `index`, null when it is not here. */
   termAt(index: Index): Term | null {
     if (index === this.#start.index) return this.#start.term

@@ -266,6 +266,14 @@ export class LevelLog implements Log {
     this.#sweep()
   }
 
+  idAt(index: Index): ChainedId | null {
+    return this.#catalogue.idAt(index)
+  }
+
+  endBefore(bytes: number, records: number, limit: Index): ChainedId {
+    return this.#catalogue.endBefore(bytes, records, limit)
+  }
+
   hot(from: Index, bytesMax: number): readonly Block[] | null {
     if (from > this.#catalogue.tail.index) return []
     return this.#hot.from(from, bytesMax)

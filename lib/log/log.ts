@@ -30,6 +30,13 @@ export interface Log {
   readonly base: Base
   /** The end of the log as written, durable or not. */
   readonly tail: ChainedId
+  /** The record at `index` where it ends a block or is the base; null where it does not, or is not in the log. */
+  idAt(index: Index): ChainedId | null
+  /**
+   * The end of the oldest blocks that would have to go so that at most `bytes` and `records` follow, none of them above
+   * `limit`; the base where none has to.
+   */
+  endBefore(bytes: number, records: number, limit: Index): ChainedId
   /** Rises whenever a suffix is cut: what was read before is then in doubt. */
   readonly cuts: number
   /** Bytes on disk, by the log's own count. */

@@ -221,6 +221,14 @@ export class MemoryLog implements Log {
     for (const job of jobs) job.done(null)
   }
 
+  idAt(index: Index): ChainedId | null {
+    return this.#catalogue.idAt(index)
+  }
+
+  endBefore(bytes: number, records: number, limit: Index): ChainedId {
+    return this.#catalogue.endBefore(bytes, records, limit)
+  }
+
   hot(from: Index, bytesMax: number): readonly Block[] | null {
     if (from > this.tail.index) return []
     return this.#hot.from(from, bytesMax)

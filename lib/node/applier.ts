@@ -3,8 +3,7 @@
 import type { Log } from '../log/log.ts'
 import type { Answer } from '../machine/answer.ts'
 import type { ReplicatedMachine } from '../machine/replicated-machine.ts'
-import type { Index } from '../raft/types.ts'
-import { type Block, lastOf } from '../raft/types.ts'
+import { type Block, type Index, type LogId, lastOf } from '../raft/types.ts'
 import type { Counters } from './counters.ts'
 import type { NodeLimits } from './limits.ts'
 
@@ -15,6 +14,8 @@ export interface ApplierParts {
   readonly counters: Counters
   /** One answer per record of what has just been applied, in order of index. */
   readonly applied: (answers: readonly Answer[]) => void
+  /** The state up to `upTo` is durable. */
+  readonly flushed: (upTo: LogId) => void
   /** The state can go no further: this life of the node ends. */
   readonly failed: (error: Error) => void
 }
@@ -29,6 +30,8 @@ export class Applier {
   #logBytesSinceFlush = 0
   #flushedAt: number
   #stopped = false
+  /** What waits for the end of a flush. */
+  #between: (() => void)[] = []
 
   constructor(parts: ApplierParts, now: number) {
     this.#parts = parts
@@ -118,10 +121,25 @@ export class Applier {
     this.#flushedAt = now
     this.#logBytesSinceFlush = 0
     counters.flushes++
-    machine.flush(error => {
+    machine.flush((error, upTo) => {
       this.#flushing = false
-      if (error !== null) this.#fail(error)
+      if (this.#stopped) return
+      if (error !== null) return this.#fail(error)
+      this.#parts.flushed(upTo)
+      this.#callBetween()
     })
+  }
+
+  /** Calls `then` when no flush is under way: at once, or at the end of the one that is. */
+  betweenFlushes(then: () => void): void {
+    this.#between.push(then)
+    if (!this.#flushing) this.#callBetween()
+  }
+
+  #callBetween(): void {
+    const waiting = this.#between
+    this.#between = []
+    for (const then of waiting) then()
   }
 
   /** What breaks an invariant here ends the life, whoever has called. */

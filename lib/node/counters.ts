@@ -24,6 +24,11 @@ export interface Counters {
   logWrites: number
   logWriteMs: number
   flushes: number
+  /** Times the log was cut at its beginning. */
+  compactions: number
+  snapshotsTaken: number
+  snapshotBytesSent: number
+  snapshotsInstalled: number
   elections: number
   leaderChanges: number
   /** Timers that came late by more than a heartbeat: the event loop had stalled. */
@@ -51,6 +56,10 @@ export function newCounters(): Counters {
     logWrites: 0,
     logWriteMs: 0,
     flushes: 0,
+    compactions: 0,
+    snapshotsTaken: 0,
+    snapshotBytesSent: 0,
+    snapshotsInstalled: 0,
     elections: 0,
     leaderChanges: 0,
     stalls: 0

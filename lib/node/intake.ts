@@ -8,6 +8,7 @@ import type { ReplicatedMachine } from '../machine/replicated-machine.ts'
 import type { Raft } from '../raft/doors.ts'
 import { type Block, type ChainedId, type Index, lastOf, type MemberKey } from '../raft/types.ts'
 import { blockBytesMax, blockHeaderBytes, cutBlock } from '../record/block.ts'
+import { writeMembership } from '../record/membership.ts'
 import { draftFault, draftRecord, recordKind } from '../record/record.ts'
 import type { Transport } from '../transport/transport.ts'
 import type { Counters } from './counters.ts'
@@ -76,7 +77,7 @@ export class Intake {
     }
   }
 
-  /** A leader's part of the turn: the no-op of its term, then blocks from what was asked for, up to a turn's worth. */
+  /** A leader's part of the turn: the no-op of its term, a configuration that is due, then blocks from what was asked for, up to a turn's worth. */
   propose(now: number): void {
     const { raft, log, clusterTime, limits } = this.#parts
     const { status } = raft
@@ -84,6 +85,8 @@ export class Intake {
     this.#forgetWritten(status.durable)
     let tail = log.tail
     if (status.owesNoop) tail = this.#cut(tail, time, [draftRecord(recordKind.noop, nothing)], now)
+    const owed = status.owesMembership
+    if (owed !== null) tail = this.#cut(tail, time, [draftRecord(recordKind.membership, writeMembership(owed))], now)
     let budget = limits.turnBytesMax
     while (this.mayPropose && budget > 0) {
       const requests = this.#held.take(blockBytesMax - blockHeaderBytes).filter(request => this.#admit(request, now))

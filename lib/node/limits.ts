@@ -20,6 +20,13 @@ export interface NodeLimits {
   readonly flushStateBytes: number
   readonly flushLogBytes: number
   readonly flushAfterMs: number
+  /** What the log may grow to on disk before it is cut; twice as much while a follower that answers still needs it. */
+  readonly logBytesMax: number
+  readonly logRecordsMax: number
+  /** The pace of a snapshot that is sent, so that the commands of clients hardly notice. */
+  readonly snapshotBytesPerSecond: number
+  /** A peer that was not heard for so long is sent none. */
+  readonly snapshotSilenceMsMax: number
   /** How often deadlines are looked at. */
   readonly sweepMs: number
 }
@@ -36,5 +43,9 @@ export const nodeLimits: NodeLimits = {
   flushStateBytes: 33_554_432,
   flushLogBytes: 67_108_864,
   flushAfterMs: 3_000,
+  logBytesMax: 1_073_741_824,
+  logRecordsMax: 16_777_216,
+  snapshotBytesPerSecond: 33_554_432,
+  snapshotSilenceMsMax: 1_000,
   sweepMs: 50
 }

@@ -5,52 +5,21 @@ import { StrettoError } from '../base/errors.ts'
 import type { Log } from '../log/log.ts'
 import type { Answer } from '../machine/answer.ts'
 import { ClusterTime } from '../machine/cluster-time.ts'
-import type { ReplicatedMachine } from '../machine/replicated-machine.ts'
 import type { Input, Persist, Raft, Ready } from '../raft/doors.ts'
 import type { Envelope } from '../raft/message.ts'
-import type { Index, MemberKey } from '../raft/types.ts'
+import type { Base, Index, LogId, MemberKey, Membership } from '../raft/types.ts'
 import { blockHeaderBytes, recordAt } from '../record/record.ts'
-import type { Transport } from '../transport/transport.ts'
 import { Applier } from './applier.ts'
+import { Changes } from './changes.ts'
+import { Compaction } from './compaction.ts'
 import { type Counters, newCounters } from './counters.ts'
+import { Feeding } from './feeding.ts'
 import { Intake } from './intake.ts'
 import { type NodeLimits, nodeLimits } from './limits.ts'
+import type { NodeParts, PeerHealth, ReadTerms } from './parts.ts'
 import { Reads, readCost } from './reads.ts'
-import { Replicator } from './replicator.ts'
-import { type Refusal, refusal, type WriteDone, type WriteResult } from './result.ts'
-
-export interface NodeParts {
-  readonly env: Env
-  readonly raft: Raft
-  /** Opened, as is the machine. */
-  readonly log: Log
-  readonly machine: ReplicatedMachine
-  readonly transport: Transport
-  readonly limits?: NodeLimits
-  /** Cluster time of the last stamp in the log, milliseconds. */
-  readonly lastStamp: number
-  /** The result of a forwarded request as bytes, for the node that forwarded it. */
-  readonly encode: (result: WriteResult, draft: Uint8Array) => Uint8Array
-  /** Role, term, leader or membership have changed. */
-  readonly changed: () => void
-  /** Something that an operator should know, in a sentence. */
-  readonly found: (line: string) => void
-  /** This life is over: disk, state or a broken invariant. Every caller has been answered. */
-  readonly failed: (error: Error) => void
-}
-
-/** What a read asks for besides its question. */
-export interface ReadTerms {
-  /** `linearizable`: through a read index. `local`: from the present state, once it has reached `leastIndex`. */
-  readonly point: 'linearizable' | 'local'
-  readonly leastIndex: Index
-  /** 0 for the default. */
-  readonly patienceMs: number
-  /** A further condition on the state, looked at again after each apply; null for none. */
-  readonly enough: (() => boolean) | null
-  /** What the caller keeps for it while it waits; 0 when absent. */
-  readonly bytes?: number
-}
+import { type Refusal, refusal, type WriteDone } from './result.ts'
+import { SnapshotReceiver } from './snapshot-receiver.ts'
 
 export class Node {
   readonly counters: Counters = newCounters()
@@ -62,8 +31,10 @@ export class Node {
   readonly #intake: Intake
   readonly #reads = new Reads()
   readonly #applier: Applier
+  readonly #feeding: Feeding
+  readonly #receiver: SnapshotReceiver
+  readonly #changes = new Changes()
   readonly #clusterTime = new ClusterTime()
-  readonly #replicators = new Map<MemberKey, Replicator>()
   #inbox: Input[] = []
   #turnAsked = false
   #timeDue = false
@@ -91,12 +62,34 @@ export class Node {
     this.#intake = new Intake({ raft, log, machine, transport, clusterTime: this.#clusterTime, limits, counters })
     const applied = (answers: readonly Answer[]): void => this.#answered(answers)
     const failed = (error: Error): void => this.#fail(error)
-    this.#applier = new Applier({ log, machine, limits, counters, applied, failed }, env.now())
+    const betweenFlushes = (then: () => void): void => this.#applier.betweenFlushes(then)
+    const { found, place } = parts
+    this.#feeding = new Feeding({
+      env,
+      raft,
+      log,
+      machine,
+      transport,
+      clusterTime: this.#clusterTime,
+      limits,
+      counters,
+      betweenFlushes,
+      found,
+      wake: () => this.#wake(),
+      damaged: error => this.#damaged(error)
+    })
+    const received = (base: Base): void => this.#install(base)
+    this.#receiver = new SnapshotReceiver({ state: () => log.base.state, place, received, found })
+    const pin = (): Index => this.#feeding.snapshots.pin
+    const compacted = (base: LogId): void => this.#input({ kind: 'compacted', base })
+    const compaction = new Compaction({ raft, log, machine, limits, counters, pin, compacted, failed })
+    const flushed = (upTo: LogId): void => compaction.flushed(upTo)
+    this.#applier = new Applier({ log, machine, limits, counters, applied, flushed, failed }, env.now())
     log.watch(failed)
     transport.receive({
       message: envelope => this.#received(envelope),
       forwarded: (_from, request, answer) => this.#forwarded(request, answer),
-      chunk: (_from, _chunk, answer) => answer(new StrettoError('UNAVAILABLE', 'no snapshot is awaited here'), nothing),
+      chunk: (from, chunk, answer) => this.#receiver.piece(from, chunk, answer),
       greeted: (peer, { boot }) => this.#input({ kind: 'greeted', peer, boot }),
       closed: (peer, hint) => this.#input(hint ? { kind: 'link-closed', peer } : { kind: 'unreachable', peer })
     })
@@ -167,6 +160,30 @@ export class Node {
     this.#wake()
   }
 
+  /**
+   * Changes the configuration to `target`, by way of a joint one; gives the index at which it is committed. Errors:
+   * UNAVAILABLE, not applied, where it cannot be begun now; CONDITION_FAILED where it is refused; NOT_LEADER, of unknown
+   * fate, where leadership was lost meanwhile.
+   */
+  change(target: Membership, done: Done<Index>): void {
+    if (this.#over || this.#stopping) return done(stopped, 0)
+    this.#input(this.#changes.begin(target, done))
+  }
+
+  /** Who is replicated to; empty on all but a leader. */
+  peers(): PeerHealth[] {
+    const { status } = this.raft
+    const now = this.#env.now()
+    return status.peers.map(key => {
+      return { key, match: status.match(key), mode: status.mode(key), silentMs: now - status.heardAt(key) }
+    })
+  }
+
+  /** Lets go of a snapshot that is half received, after the end. */
+  release(done: Done): void {
+    this.#receiver.stop(done)
+  }
+
   /** Hands leadership to another voter, or to the one furthest ahead. */
   transfer(to: MemberKey | null): void {
     this.#input({ kind: 'transfer', to })
@@ -233,7 +250,7 @@ export class Node {
     if (status.role === 'leader') this.#lead(now)
     const ready = raft.ready()
     if (ready !== null) this.#act(ready)
-    if (status.role === 'leader') this.#replicate(now)
+    if (status.role === 'leader') this.#feeding.feed(now)
     else if (status.leader !== null && this.#intake.heldCount > 0) this.#intake.forward(status.leader, now)
     this.#reads.release(this.applied)
     this.#applier.advance(status.commit, status.durable, now)
@@ -265,7 +282,21 @@ export class Node {
     for (const envelope of ready.send) this.#parts.transport.send(envelope)
     for (const { ticket, index } of ready.reads) this.#reads.granted(ticket, index)
     for (const { ticket } of ready.refused) this.#reads.again(ticket)
+    this.#changes.settle(ready.changes)
+    if (ready.offer !== null) this.#receiver.offered(ready.offer)
     if (ready.changed) this.#parts.changed()
+  }
+
+  /** A snapshot is whole beside the state in force: the log gives way to it, and the next life begins with it. */
+  #install(base: Base): void {
+    const { role, commit } = this.raft.status
+    if (this.#over || role === 'leader' || commit >= base.index) return
+    this.counters.snapshotsInstalled++
+    this.#end(refusal('UNAVAILABLE', 'unknown', 'the node takes up a snapshot of its leader', 0))
+    this.#log.rebase(base, error => {
+      if (error === null) this.#parts.renewed()
+      else this.#parts.failed(error)
+    })
   }
 
   #persist(persist: Persist): void {
@@ -293,33 +324,10 @@ export class Node {
     if (status.role !== 'leader' && this.#led) {
       this.#led = false
       this.#clusterTime.follow()
-      this.#replicators.clear()
+      this.#feeding.rest()
       this.#intake.leadershipLost()
     }
     this.#parts.transport.connect(status.membership.members)
-  }
-
-  #replicate(now: number): void {
-    const { raft, limits, counters } = this
-    for (const peer of raft.status.peers) {
-      let replicator = this.#replicators.get(peer)
-      if (replicator === undefined) {
-        const send = (envelope: Envelope): boolean => this.#parts.transport.send(envelope)
-        const parts = {
-          raft,
-          log: this.#log,
-          clusterTime: this.#clusterTime,
-          limits,
-          counters,
-          send,
-          wake: () => this.#wake(),
-          damaged: (error: Error) => this.#damaged(error)
-        }
-        replicator = new Replicator(peer, parts)
-        this.#replicators.set(peer, replicator)
-      }
-      if (!replicator.feed(now)) raft.step({ kind: 'unreachable', peer }, now)
-    }
   }
 
   /** A log that cannot be read cannot feed the others: whoever holds it whole leads better. */
@@ -384,13 +392,14 @@ export class Node {
     this.#sweeper?.()
     this.#applier.stop()
     this.#inbox = []
+    this.#feeding.stop()
     this.#intake.end(reason)
     this.#reads.refuseAll(stopped)
+    this.#changes.refuseAll(stopped)
   }
 }
 
 const stopped = new StrettoError('STOPPED', 'the node has stopped')
-const nothing = new Uint8Array(0)
 const stoppedRefusal = refusal('STOPPED', 'unknown', stopped.message)
 /** A timer later than this is counted as a stall of the event loop. */
 const stallMs = 100

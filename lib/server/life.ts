@@ -1,8 +1,8 @@
 // One life of a node: from opening what the disk holds to the first fault or the end. After a fault another one begins.
 import { readU32, readU64, toHex } from '../base/bytes.ts'
-import type { Cancel, Env } from '../base/env.ts'
+import type { Cancel, Done, Env } from '../base/env.ts'
 import { nameOfState } from '../log/base-record.ts'
-import { OpenError, openFault } from '../log/faults.ts'
+import { OpenError, openFault, refuse } from '../log/faults.ts'
 import { foundLog } from '../log/found-log.ts'
 import { settle } from '../log/level.ts'
 import { LevelLog } from '../log/level-log.ts'
@@ -11,7 +11,9 @@ import { type MemoryKeeper, openMemory } from '../log/memory-keeper.ts'
 import { scrub } from '../log/scrub.ts'
 import type { StateMachine } from '../machine/machine.ts'
 import { ReplicatedMachine } from '../machine/replicated-machine.ts'
+import type { NodeLimits } from '../node/limits.ts'
 import { Node } from '../node/node.ts'
+import type { SparePlace } from '../node/snapshot-receiver.ts'
 import { defaultConfig } from '../raft/config.ts'
 import { Core } from '../raft/core.ts'
 import { type Base, type LogId, lastOf, memberKey } from '../raft/types.ts'
@@ -31,14 +33,21 @@ export interface LifeParts {
   readonly net: Net
   readonly options: Pick<ServerOptions, 'id' | 'cluster' | 'advertise' | 'peerSecret'>
   readonly disk: Disk
-  /** Makes the state machine, not yet open, over the state directory of this name, which the disk holds. */
-  readonly machine: (state: string) => StateMachine
+  /**
+   * Makes the state machine, not yet open, over the state directory of this name, which the disk holds. `use`: whether it
+   * is to serve, or only takes a snapshot in.
+   */
+  readonly machine: (state: string, use: 'serve' | 'restore') => StateMachine
   /** For whom the founding waits; empty once it is over. */
   readonly founding: (waiting: readonly Waiting[]) => void
   /** Role, term, leader or membership have changed. */
   readonly changed: () => void
   readonly failed: (error: Error) => void
+  /** This life is over, since a snapshot has been put in the place of its state: the next one may begin. */
+  readonly renewed: () => void
   readonly say: (line: string) => void
+  /** As they are when a node looks at them, so that they may be changed while it runs. */
+  readonly limits?: NodeLimits
   /** The founding, which may wait for ever, is given up when it is aborted. */
   readonly halt: AbortSignal
 }
@@ -87,6 +96,7 @@ export class Life {
     this.node.stop()
     this.#stopScrub()
     const ends = [
+      promised(done => this.node.release(done)),
       promised(done => this.#peers.close(done)),
       promised(done => this.replicated.close(done)),
       promised(done => this.log.close(done))
@@ -121,7 +131,7 @@ export async function openLife(parts: LifeParts): Promise<Life> {
     })
     const seed = env.random(0x1_0000_0000)
     const raft = new Core({ self, restored: opened.restored, config: defaultConfig, seed, now: env.now() })
-    const { changed, failed } = parts
+    const { changed, failed, renewed } = parts
     const node = new Node({
       env,
       raft,
@@ -132,7 +142,10 @@ export async function openLife(parts: LifeParts): Promise<Life> {
       encode: (result, draft) => resultFrame(readU32(draft, recordAt.term), result),
       changed,
       found: say,
-      failed
+      place: (state, done) => placeFor(parts, state, done),
+      renewed,
+      failed,
+      ...(parts.limits && { limits: parts.limits })
     })
     await promised(done => peers.listen(error => done(error)))
     node.start()
@@ -169,7 +182,7 @@ async function openDirectory(parts: LifeParts): Promise<Directory> {
       )
     }
     const stateOf = (base: Base, done: (error: Error | null, state: LogId) => void): void => {
-      machine = makeMachine(nameOfState(base.state))
+      machine = makeMachine(nameOfState(base.state), 'serve')
       replicated = new ReplicatedMachine(machine)
       replicated.open((error, { durable }) => done(error, durable))
     }
@@ -224,6 +237,24 @@ async function found(parts: LifeParts, memory: MemoryKeeper, keep: (founded: Fou
     parts.founding([])
     await promised(done => founding.close(done))
   }
+}
+
+/** An empty state directory beside the one in force, and a machine over it that takes a snapshot in. */
+function placeFor({ disk, machine: makeMachine }: LifeParts, state: number, done: Done<SparePlace>): void {
+  const name = nameOfState(state)
+  const failed = (error: Error): void => refuse(done, error)
+  disk.directory.remove(name, error => {
+    if (error !== null) return failed(error)
+    disk.directory.create(name, error => {
+      if (error !== null) return failed(error)
+      const machine = makeMachine(name, 'restore')
+      done(null, {
+        sink: machine.restore(),
+        keep: kept => machine.close(kept),
+        discard: gone => machine.close(() => disk.directory.remove(name, gone))
+      })
+    })
+  })
 }
 
 /** Cluster time of the last record in the log, milliseconds; 0 where there is none. */

@@ -236,7 +236,7 @@ export class NodeServer implements Server {
         net: this.#peers,
         options: this.#options,
         disk: new FileDisk(this.#options.dataDir),
-        machine: state => this.#makeMachine(join(this.#options.dataDir, state)),
+        machine: (state, use) => this.#makeMachine(join(this.#options.dataDir, state), use),
         founding: waiting => {
           this.#waiting = waiting.map(({ id, reason }) => `waiting for ${id}: ${reason}`)
           if (waiting.length > 0) {
@@ -246,6 +246,7 @@ export class NodeServer implements Server {
         },
         changed: () => this.#changed(),
         failed: error => void this.#failed(error),
+        renewed: () => void this.#renewed(),
         say: line => this.#finding(line),
         halt: this.#halt.signal
       })
@@ -274,8 +275,9 @@ export class NodeServer implements Server {
     this.#changed()
   }
 
-  #makeMachine(folder: string): StateMachine {
+  #makeMachine(folder: string, use: 'serve' | 'restore'): StateMachine {
     const inUse = this.#make(folder)
+    if (use === 'restore') return inUse.machine
     this.#machine = inUse
     this.#measure(inUse)
     return inUse.machine
@@ -322,10 +324,7 @@ export class NodeServer implements Server {
   /** A life has ended by a fault. A bug of ours ends the node; a fault of the disk begins another life, a few times. */
   async #failed(error: Error): Promise<void> {
     this.#log.error({ event: 'fault', err: error }, error.message)
-    const closing = this.life?.close()
-    this.life = null
-    if (closing !== undefined) this.#between = closing
-    await closing
+    await this.#closeLife()
     if (this.#stopping) return
     const now = this.#env.now()
     this.#livesEnded = [...this.#livesEnded.filter(at => now - at < livesWithinMs), now]
@@ -333,7 +332,25 @@ export class NodeServer implements Server {
       this.#end(error)
       return
     }
-    await this.#begin().catch((fault: Error) => {
+    await this.#beginAgain()
+  }
+
+  /** A life has ended because a snapshot stands in the place of its state: the next one begins with that. */
+  async #renewed(): Promise<void> {
+    this.#log.info({ event: 'snapshot' }, 'took up a snapshot of the leader')
+    await this.#closeLife()
+    if (!this.#stopping) await this.#beginAgain()
+  }
+
+  async #closeLife(): Promise<void> {
+    const closing = this.life?.close()
+    this.life = null
+    if (closing !== undefined) this.#between = closing
+    await closing
+  }
+
+  #beginAgain(): Promise<void> {
+    return this.#begin().catch((fault: Error) => {
       if (!this.#stopping) this.#end(fault)
     })
   }

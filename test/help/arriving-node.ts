@@ -127,6 +127,10 @@ export class ArrivingNode {
         encode: (result: WriteResult, draft) => resultFrame(readU32(draft, recordAt.term), result),
         changed,
         found: nothing,
+        place: () => {
+          throw new Error('nobody has a snapshot')
+        },
+        renewed: nothing,
         failed: fault => this.failures.push(fault)
       })
       life.node = node

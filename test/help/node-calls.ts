@@ -1,7 +1,7 @@
 // Callers of one node: each is answered once, with what became of its record, and reads see what was acknowledged before.
 import { codeOfNumber } from '../../lib/base/errors.ts'
 import { verdictOf } from '../../lib/machine/answer.ts'
-import type { ReadTerms } from '../../lib/node/node.ts'
+import type { ReadTerms } from '../../lib/node/parts.ts'
 import type { WriteResult } from '../../lib/node/result.ts'
 import type { Index, LogId } from '../../lib/raft/types.ts'
 import { pack, unpack } from '../../lib/record/pack.ts'

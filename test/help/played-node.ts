@@ -6,13 +6,22 @@ import { fromMemoryMachine } from '../../lib/machine/memory-machine.ts'
 import { ReplicatedMachine } from '../../lib/machine/replicated-machine.ts'
 import { MemoryVault } from '../../lib/machine/vault.ts'
 import type { NodeLimits } from '../../lib/node/limits.ts'
-import { Node, type ReadTerms } from '../../lib/node/node.ts'
+import { Node } from '../../lib/node/node.ts'
+import type { ReadTerms } from '../../lib/node/parts.ts'
 import type { WriteResult } from '../../lib/node/result.ts'
 import { defaultConfig, type RaftConfig } from '../../lib/raft/config.ts'
 import { Core } from '../../lib/raft/core.ts'
 import type { Due, Input, Persist, Raft, Ready, Status } from '../../lib/raft/doors.ts'
 import type { Append, AppendReply, Envelope, Message } from '../../lib/raft/message.ts'
-import { type Block, type Index, lastOf, type MemberKey, type Term } from '../../lib/raft/types.ts'
+import {
+  type Block,
+  type Index,
+  lastOf,
+  type MemberKey,
+  type Membership,
+  type SnapshotMeta,
+  type Term
+} from '../../lib/raft/types.ts'
 import { keyOf } from './core-cluster.ts'
 import { FakeTransport, membershipWith, quickLimits } from './node-parts.ts'
 import { Tally } from './tally.ts'
@@ -50,6 +59,14 @@ class WatchedRaft implements Raft {
 
   append(peer: MemberKey, blocks: readonly Block[], now: number, time: number): Envelope {
     return this.#core.append(peer, blocks, now, time)
+  }
+
+  announce(peer: MemberKey, meta: SnapshotMeta): Envelope {
+    return this.#core.announce(peer, meta)
+  }
+
+  membershipAt(index: Index): Membership {
+    return this.#core.membershipAt(index)
   }
 
   wakeAt(): number {
@@ -126,6 +143,10 @@ export class PlayedNode {
         this.onChange()
       },
       found: line => this.findings.push(line),
+      place: () => {
+        throw new Error('nobody has a snapshot')
+      },
+      renewed: () => {},
       failed: error => this.failures.push(error)
     })
     this.node.start()

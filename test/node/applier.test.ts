@@ -28,6 +28,7 @@ class Bed {
         counters,
         limits: { ...quickLimits, ...limits },
         applied: answers => this.answered.push(...answers.map(({ index }) => index)),
+        flushed: () => {},
         failed: error => this.failures.push(error)
       },
       0

@@ -65,6 +65,7 @@ class DeepNode {
       founding: () => {},
       changed: () => {},
       failed: error => this.#failed(life, error),
+      renewed: () => {},
       say: line => this.said.push(line),
       halt: new AbortController().signal
     })

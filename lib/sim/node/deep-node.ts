@@ -2,6 +2,7 @@
 import type { Env } from '../../base/env.ts'
 import { StrettoError } from '../../base/errors.ts'
 import { MemoryVault } from '../../machine/vault.ts'
+import type { Node } from '../../node/node.ts'
 import type { ChainedId, MemberKey, NodeId } from '../../raft/types.ts'
 import { memberKey } from '../../raft/types.ts'
 import { type Life as NodeLife, openLife } from '../../server/life.ts'
@@ -9,6 +10,7 @@ import { MemoryNet } from '../../transport/memory-net.ts'
 import type { MountedDisk } from '../disk/disk.ts'
 import type { RotKind } from '../disk/rot.ts'
 import type { BlockEnd } from '../ghost/ghost-log.ts'
+import type { SimMachine } from '../ghost/machines.ts'
 import { Witness } from '../ghost/witness.ts'
 import { Life } from '../world/world.ts'
 import { type DurableView, isBug, SimNode, type SimNodeParts } from './sim-node.ts'
@@ -48,14 +50,17 @@ export class DeepNode extends SimNode {
       net: new MemoryNet(fabric, env, this.id),
       options: { id: this.id, cluster, advertise: address, peerSecret: secret },
       disk,
-      machine: name => {
+      machine: (name, use) => {
+        if (use === 'restore') return this.#machine(name, disk, env).machine
         this.#identify()
-        witness = this.#machine(name, disk, env)
+        witness = new Witness(this.#machine(name, disk, env), this.#parts.onlooker(this))
         return witness
       },
+      limits: this.limits,
       founding: () => {},
       changed: () => this.changed(),
       failed: error => this.failed(life, error),
+      renewed: () => this.renewed(life),
       say: line => found(this, line),
       halt: new AbortController().signal
     })
@@ -74,13 +79,13 @@ export class DeepNode extends SimNode {
     this.key = keyOf(this)
   }
 
-  #machine(name: string, disk: MountedDisk, env: Env): Witness {
+  #machine(name: string, disk: MountedDisk, env: Env): SimMachine {
     let vault = this.#vaults.get(name)
     if (vault === undefined) {
       vault = new MemoryVault({ soon: turn => void this.#parts.world.after(0, null, turn) })
       this.#vaults.set(name, vault)
     }
-    return new Witness(this.#parts.machine({ env, vault, level: disk.state(name) }), this.#parts.onlooker(this))
+    return this.#parts.machine({ env, vault, level: disk.state(name) })
   }
 
   #opened(life: Life, opened: NodeLife, witness: Witness): void {
@@ -106,7 +111,7 @@ export class DeepNode extends SimNode {
     this.crash('killed')
   }
 
-  protected closeLife(closed: () => void): void {
+  protected closeLife(_node: Node | null, closed: () => void): void {
     const opened = this.#open
     this.#open = null
     if (opened === null) closed()

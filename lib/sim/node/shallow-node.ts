@@ -2,18 +2,23 @@
 import { readU32, readU64 } from '../../base/bytes.ts'
 import type { Done, Env } from '../../base/env.ts'
 import { StrettoError } from '../../base/errors.ts'
+import { nameOfState } from '../../log/base-record.ts'
+import { refuse } from '../../log/faults.ts'
 import { type LogImage, MemoryLog } from '../../log/memory-log.ts'
 import { ReplicatedMachine } from '../../machine/replicated-machine.ts'
 import { MemoryVault } from '../../machine/vault.ts'
 import { Node } from '../../node/node.ts'
+import type { SparePlace } from '../../node/snapshot-receiver.ts'
 import { defaultConfig, type RaftConfig } from '../../raft/config.ts'
 import { Core } from '../../raft/core.ts'
 import type { Persist } from '../../raft/doors.ts'
 import { type Base, type Index, type LogId, lastOf, type MemberKey } from '../../raft/types.ts'
 import { blockHeaderBytes, recordAt } from '../../record/record.ts'
 import { resultFrame } from '../../server/client-port.ts'
+import type { MountedDisk } from '../disk/disk.ts'
 import { Drive } from '../disk/knobs.ts'
 import { endOf } from '../ghost/ghost-log.ts'
+import type { SimMachine } from '../ghost/machines.ts'
 import { Witness } from '../ghost/witness.ts'
 import type { Network } from '../world/network.ts'
 import { Life } from '../world/world.ts'
@@ -30,7 +35,8 @@ export class ShallowNode extends SimNode {
   readonly image: LogImage
   readonly durable: ImageView
   readonly #parts: ShallowParts
-  readonly #vault: MemoryVault
+  /** By the number of the state. */
+  readonly #vaults = new Map<number, MemoryVault>()
   readonly #drive: Drive
   #memoryLog: MemoryLog | null = null
   #replicated: ReplicatedMachine | null = null
@@ -42,7 +48,6 @@ export class ShallowNode extends SimNode {
     this.key = key
     this.image = image
     this.durable = new ImageView(image)
-    this.#vault = new MemoryVault({ soon: turn => void world.after(0, null, turn) })
     this.#drive = new Drive(disk.knobs, disk.fired, world.random(`disk ${this.id}`), () => world.now)
   }
 
@@ -52,7 +57,8 @@ export class ShallowNode extends SimNode {
 
   protected begin(life: Life, env: Env): void {
     const { began, found } = this.#parts
-    const inner = this.#parts.machine({ env, vault: this.#vault, level: this.disk.mount(env).state('state-1') })
+    const disk = this.disk.mount(env)
+    const inner = this.#machine(this.image.base.state, disk, env)
     const machine = new Witness(inner, this.#parts.onlooker(this))
     const replicated = new ReplicatedMachine(machine)
     const stateOf = (_base: Base, done: Done<LogId>): void =>
@@ -86,6 +92,9 @@ export class ShallowNode extends SimNode {
         encode: (result, draft) => resultFrame(readU32(draft, recordAt.term), result),
         changed: () => this.changed(),
         found: line => found(this, line),
+        limits: this.limits,
+        place: (state, done) => this.#place(state, disk, env, done),
+        renewed: () => this.renewed(life),
         failed: fault => this.failed(life, fault)
       })
       began(this, this.image.base, this.image.blocks.map(endOf))
@@ -93,7 +102,30 @@ export class ShallowNode extends SimNode {
     })
   }
 
-  protected closeLife(closed: () => void): void {
+  #machine(state: number, disk: MountedDisk, env: Env): SimMachine {
+    let vault = this.#vaults.get(state)
+    if (vault === undefined) {
+      vault = new MemoryVault({ soon: turn => void this.#parts.world.after(0, null, turn) })
+      this.#vaults.set(state, vault)
+    }
+    return this.#parts.machine({ env, vault, level: disk.state(nameOfState(state)) })
+  }
+
+  /** Where a snapshot is taken in. What a life before left there is gone. */
+  #place(state: number, disk: MountedDisk, env: Env, done: Done<SparePlace>): void {
+    this.#vaults.delete(state)
+    disk.directory.remove(nameOfState(state), error => {
+      if (error !== null) return refuse(done, error)
+      const { machine } = this.#machine(state, disk, env)
+      done(null, {
+        sink: machine.restore(),
+        keep: kept => machine.close(kept),
+        discard: gone => machine.close(() => disk.directory.remove(nameOfState(state), gone))
+      })
+    })
+  }
+
+  protected closeLife(node: Node | null, closed: () => void): void {
     this.#parts.network.down(this.key)
     const log = this.#memoryLog
     const replicated = this.#replicated
@@ -101,8 +133,9 @@ export class ShallowNode extends SimNode {
     this.#replicated = null
     // The state's database too, or the next life would find it in use.
     const closeLog = (): void => (log === null ? closed() : log.close(closed))
-    if (replicated === null) closeLog()
-    else replicated.close(closeLog)
+    const closeState = (): void => (replicated === null ? closeLog() : replicated.close(closeLog))
+    if (node === null) closeState()
+    else node.release(closeState)
   }
 
   protected die(death: Death): void {

@@ -3,6 +3,7 @@ import { AssertionError } from '../../base/assert.ts'
 import type { Env } from '../../base/env.ts'
 import type { Random } from '../../base/random.ts'
 import type { Log } from '../../log/log.ts'
+import { type NodeLimits, nodeLimits } from '../../node/limits.ts'
 import type { Node } from '../../node/node.ts'
 import type { ChainedId, HardState, Index, LogId, MemberKey, NodeId, Term } from '../../raft/types.ts'
 import type { ClientPort } from '../../server/client-port.ts'
@@ -60,6 +61,8 @@ export abstract class SimNode {
   readonly random: Random
   readonly disk: SimDisk
   readonly parts: SimNodeParts
+  /** Of its lives; may be changed while they run. */
+  readonly limits: { -readonly [Name in keyof NodeLimits]: NodeLimits[Name] } = { ...nodeLimits }
   /** The process; null while there is none. */
   life: Life | null = null
   env: Env | null = null
@@ -73,6 +76,8 @@ export abstract class SimNode {
   lost = false
   /** Lives of the node that its disk has ended. */
   faults = 0
+  /** Snapshots that it has taken up. */
+  snapshots = 0
   /** Who counts as it now; empty before it is known. */
   key: MemberKey = ''
   #door: ClientPort | null = null
@@ -162,6 +167,18 @@ export abstract class SimNode {
     const { world } = this.parts
     this.faults++
     this.#faultTimes = [...this.#faultTimes.filter(at => world.now - at < livesWithinMs), world.now]
+    this.#beginAgain(life)
+  }
+
+  /** A life of the node has ended by itself because a snapshot stands in the place of its state. */
+  protected renewed(life: Life): void {
+    if (life.over) return
+    this.snapshots++
+    this.#beginAgain(life)
+  }
+
+  #beginAgain(life: Life): void {
+    const { node } = this
     this.node = null
     this.machine = null
     this.parts.ended(this)
@@ -170,13 +187,14 @@ export abstract class SimNode {
       if (this.#faultTimes.length >= livesMax) this.crash('killed')
       else this.begin(life, this.env)
     }
-    this.closeLife(() => void world.after(0, life, again))
+    this.closeLife(node, () => void this.parts.world.after(0, life, again))
   }
 
   protected abstract newLife(): Life
   /** Opens the disk and begins a life of the node. */
   protected abstract begin(life: Life, env: Env): void
-  protected abstract closeLife(closed: () => void): void
+  /** `node` is what it was, null where it had not begun. */
+  protected abstract closeLife(node: Node | null, closed: () => void): void
   /** What is in memory is lost; of what was not yet durable, as `death` says. */
   protected abstract die(death: Death): void
   /** Damages the log of a node that is down, so that it must notice; false where there was nothing to damage. */

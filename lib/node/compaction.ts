@@ -1,0 +1,68 @@
+// How far the log may be cut at its beginning, and when: what is left is for followers that lag.
+import type { Log } from '../log/log.ts'
+import type { ReplicatedMachine } from '../machine/replicated-machine.ts'
+import type { Raft } from '../raft/doors.ts'
+import type { Base, Index, LogId } from '../raft/types.ts'
+import type { Counters } from './counters.ts'
+import type { NodeLimits } from './limits.ts'
+
+export interface CompactionParts {
+  readonly raft: Raft
+  readonly log: Log
+  readonly machine: ReplicatedMachine
+  readonly limits: NodeLimits
+  readonly counters: Counters
+  /** A snapshot that is on its way needs the log from here on; Infinity for none. */
+  readonly pin: () => Index
+  readonly compacted: (base: LogId) => void
+  readonly failed: (error: Error) => void
+}
+
+/**
+ * The log is cut when it has outgrown its bound, and then by a quarter, so that the base moves seldom. A follower that
+ * lags but still answers is waited for until the log has twice its bound: it would else need a snapshot, and by the time
+ * that has come, perhaps the next one.
+ */
+export class Compaction {
+  readonly #parts: CompactionParts
+  #moving = false
+
+  constructor(parts: CompactionParts) {
+    this.#parts = parts
+  }
+
+  /** The state up to `flushed` is on disk: the log up to there is not needed here any more. */
+  flushed(flushed: LogId): void {
+    const { log, limits, machine, raft, counters } = this.#parts
+    const { logBytesMax, logRecordsMax } = limits
+    const records = log.tail.index - log.base.index
+    if (this.#moving || (log.bytes <= logBytesMax && records <= logRecordsMax)) return
+    const limit = Math.min(flushed.index, this.#parts.pin(), this.#lagging())
+    const end = log.endBefore((logBytesMax * 3) / 4, (logRecordsMax * 3) / 4, limit)
+    if (end.index <= log.base.index) return
+    const base: Base = {
+      ...end,
+      membership: raft.membershipAt(end.index),
+      machineVersion: machine.version,
+      state: log.base.state
+    }
+    this.#moving = true
+    counters.compactions++
+    log.rebase(base, error => {
+      this.#moving = false
+      if (error !== null) return this.#parts.failed(error)
+      machine.compacted(base.index)
+      this.#parts.compacted(base)
+    })
+  }
+
+  /** What the slowest follower that answers still needs, while there is room for it. */
+  #lagging(): Index {
+    const { raft, log, limits } = this.#parts
+    const { status } = raft
+    let least = Number.POSITIVE_INFINITY
+    if (log.bytes > 2 * limits.logBytesMax) return least
+    for (const peer of status.peers) if (status.mode(peer) === 'replicate') least = Math.min(least, status.match(peer))
+    return least
+  }
+}
