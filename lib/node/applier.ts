@@ -54,7 +54,8 @@ export class Applier {
     if (this.#applying || this.#stopped) return
     this.#guarded(() => {
       this.#flushIfDue(now)
-      if (this.#commit > this.applied && !this.#overdue) this.#next()
+      // What cannot be run is not applied: the state stays as it is, and what it has is still flushed.
+      if (this.#commit > this.applied && !this.#overdue && this.#parts.machine.unable === null) this.#next()
     })
   }
 
@@ -87,7 +88,8 @@ export class Applier {
     machine.apply(blocks, (error, answers) => {
       this.#applying = false
       if (this.#stopped) return
-      if (error !== null) {
+      // Up to the order that cannot be followed all has been applied, and is answered.
+      if (error !== null && machine.unable === null) {
         this.#fail(error)
         return
       }

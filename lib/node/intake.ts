@@ -77,8 +77,11 @@ export class Intake {
     }
   }
 
-  /** A leader's part of the turn: the no-op of its term, a configuration that is due, then blocks from what was asked for, up to a turn's worth. */
-  propose(now: number): void {
+  /**
+   * A leader's part of the turn: the no-op of its term, a configuration that is due, an order of the leader itself, then
+   * blocks from what was asked for, up to a turn's worth.
+   */
+  propose(now: number, order: Uint8Array | null = null): void {
     const { raft, log, clusterTime, limits } = this.#parts
     const { status } = raft
     const time = clusterTime.advance(now)
@@ -87,6 +90,7 @@ export class Intake {
     if (status.owesNoop) tail = this.#cut(tail, time, [draftRecord(recordKind.noop, nothing)], now)
     const owed = status.owesMembership
     if (owed !== null) tail = this.#cut(tail, time, [draftRecord(recordKind.membership, writeMembership(owed))], now)
+    if (order !== null) tail = this.#cut(tail, time, [order], now)
     let budget = limits.turnBytesMax
     while (this.mayPropose && budget > 0) {
       const requests = this.#held.take(blockBytesMax - blockHeaderBytes).filter(request => this.#admit(request, now))

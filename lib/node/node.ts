@@ -9,6 +9,7 @@ import type { Input, Persist, Raft, Ready } from '../raft/doors.ts'
 import type { Envelope } from '../raft/message.ts'
 import type { Base, Index, LogId, MemberKey, Membership } from '../raft/types.ts'
 import { blockHeaderBytes, recordAt } from '../record/record.ts'
+import { Alarm } from './alarm.ts'
 import { Applier } from './applier.ts'
 import { Changes } from './changes.ts'
 import { Compaction } from './compaction.ts'
@@ -20,6 +21,7 @@ import type { NodeParts, PeerHealth, ReadTerms } from './parts.ts'
 import { Reads, readCost } from './reads.ts'
 import { type Refusal, refusal, type WriteDone } from './result.ts'
 import { SnapshotReceiver } from './snapshot-receiver.ts'
+import { Upgrade } from './upgrade.ts'
 
 export class Node {
   readonly counters: Counters = newCounters()
@@ -34,12 +36,12 @@ export class Node {
   readonly #feeding: Feeding
   readonly #receiver: SnapshotReceiver
   readonly #changes = new Changes()
+  readonly #upgrade: Upgrade
+  readonly #alarm: Alarm
   readonly #clusterTime = new ClusterTime()
   #inbox: Input[] = []
   #turnAsked = false
   #timeDue = false
-  #wakeAt = Number.POSITIVE_INFINITY
-  #timer: Cancel | null = null
   #sweeper: Cancel | null = null
   #lastHeard: number
   #led = false
@@ -59,11 +61,16 @@ export class Node {
     this.limits = limits
     this.#lastHeard = env.now()
     this.#clusterTime.heard(parts.lastStamp)
+    this.#alarm = new Alarm(env, counters, () => {
+      this.#timeDue = true
+      this.#wake()
+    })
     this.#intake = new Intake({ raft, log, machine, transport, clusterTime: this.#clusterTime, limits, counters })
     const applied = (answers: readonly Answer[]): void => this.#answered(answers)
     const failed = (error: Error): void => this.#fail(error)
     const betweenFlushes = (then: () => void): void => this.#applier.betweenFlushes(then)
     const { found, place } = parts
+    this.#upgrade = new Upgrade({ raft, machine, found, halted: error => this.#reads.refuseAll(error) })
     this.#feeding = new Feeding({
       env,
       raft,
@@ -90,8 +97,14 @@ export class Node {
       message: envelope => this.#received(envelope),
       forwarded: (_from, request, answer) => this.#forwarded(request, answer),
       chunk: (from, chunk, answer) => this.#receiver.piece(from, chunk, answer),
-      greeted: (peer, { boot }) => this.#input({ kind: 'greeted', peer, boot }),
-      closed: (peer, hint) => this.#input(hint ? { kind: 'link-closed', peer } : { kind: 'unreachable', peer })
+      greeted: (peer, { boot, machine: versions }) => {
+        this.#upgrade.greeted(peer, versions)
+        this.#input({ kind: 'greeted', peer, boot })
+      },
+      closed: (peer, hint) => {
+        this.#upgrade.closed(peer)
+        this.#input(hint ? { kind: 'link-closed', peer } : { kind: 'unreachable', peer })
+      }
     })
   }
 
@@ -139,8 +152,9 @@ export class Node {
 
   /** Answers without error when the machine may be asked. */
   read(terms: ReadTerms, done: Done): void {
-    if (this.#over || this.#stopping) {
-      done(stopped)
+    const fault = this.#over || this.#stopping ? stopped : this.#upgrade.refusal
+    if (fault !== null) {
+      done(fault)
       return
     }
     const { limits, counters } = this
@@ -239,6 +253,7 @@ export class Node {
     const { raft } = this
     const { status } = raft
     this.counters.turns++
+    this.#upgrade.look(now)
     const inputs = this.#inbox
     this.#inbox = []
     for (const input of inputs) raft.step(input, now)
@@ -254,7 +269,7 @@ export class Node {
     else if (status.leader !== null && this.#intake.heldCount > 0) this.#intake.forward(status.leader, now)
     this.#reads.release(this.applied)
     this.#applier.advance(status.commit, status.durable, now)
-    this.#arm(now)
+    this.#alarm.set(raft.wakeAt(), now)
   }
 
   /** Reads of this turn share one ticket; without a leader they wait here. */
@@ -272,7 +287,7 @@ export class Node {
       this.counters.elections++
       this.#clusterTime.lead(now, this.#parts.machine.time)
     }
-    this.#intake.propose(now)
+    this.#intake.propose(now, this.#upgrade.order())
     if (this.#intake.mayPropose) this.#wake()
   }
 
@@ -344,29 +359,6 @@ export class Node {
     this.#wake()
   }
 
-  /**
-   * Sets the timer for the core; one that is early is kept, and asks again. A timer that fires lets the input that waits
-   * in first: a late one may only mean that this process was held up, and that the heartbeats stand at its door.
-   */
-  #arm(now: number): void {
-    const at = this.raft.wakeAt()
-    if (at >= this.#wakeAt) return
-    this.#timer?.()
-    this.#wakeAt = at
-    const due = Math.max(at, now)
-    this.#timer = this.#env.after(due - now, () => {
-      this.#timer = null
-      this.#wakeAt = Number.POSITIVE_INFINITY
-      if (this.#env.now() - due > stallMs) this.counters.stalls++
-      this.#env.soon(() =>
-        this.#env.soon(() => {
-          this.#timeDue = true
-          this.#wake()
-        })
-      )
-    })
-  }
-
   /** Looks at deadlines and at the age of the state on disk, a few times a second. */
   #sweep(): void {
     this.#sweeper = this.#env.after(this.limits.sweepMs, () => {
@@ -388,7 +380,7 @@ export class Node {
   #end(reason: Refusal): void {
     if (this.#over) return
     this.#over = true
-    this.#timer?.()
+    this.#alarm.stop()
     this.#sweeper?.()
     this.#applier.stop()
     this.#inbox = []
@@ -401,5 +393,3 @@ export class Node {
 
 const stopped = new StrettoError('STOPPED', 'the node has stopped')
 const stoppedRefusal = refusal('STOPPED', 'unknown', stopped.message)
-/** A timer later than this is counted as a stall of the event loop. */
-const stallMs = 100

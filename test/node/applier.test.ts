@@ -1,6 +1,7 @@
 // Committed blocks to the state, whole and in order; and the state to disk, never beyond what the own log has there.
 import fc from 'fast-check'
 import { t } from 'tap'
+import { draftVersion } from '../../lib/machine/order.ts'
 import { Applier } from '../../lib/node/applier.ts'
 import { newCounters } from '../../lib/node/counters.ts'
 import type { NodeLimits } from '../../lib/node/limits.ts'
@@ -247,6 +248,21 @@ t.test('a flush that fails ends the life', async t => {
   bed.machine.flushed(full)
   bed.settle(1)
   t.same([bed.failures, bed.machine.flushes.length], [[full], 0])
+})
+
+t.test('at the order of a version that cannot be run the state stops, and what it has is still flushed', async t => {
+  const bed = new Bed({ flushAfterMs: 0 }).logOf(1)
+  bed.commands(2)
+  const order = cutBlock(0, 1, bed.log.tail, 0, [draft(), draftVersion(2), draft()])
+  bed.log.blocks.push(order)
+  bed.advance(6)
+  bed.machine.applied()
+  t.same([bed.applier.applied, bed.answered], [4, [2, 3, 4]], 'all before it is answered')
+  t.equal(bed.machine.replicated.unable, 2)
+  for (let turn = 0; turn < 3; turn++) bed.advance(6)
+  t.equal(bed.machine.applies.length, 0)
+  t.same(bed.machine.flushes[0]?.upTo, { term: 1, index: 4 })
+  t.same(bed.failures, [], 'and the life of the node goes on')
 })
 
 t.test('after its end an applier says nothing, whatever still comes back', async t => {

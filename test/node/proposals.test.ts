@@ -5,6 +5,7 @@ import { concatBytes } from '../../lib/base/bytes.ts'
 import { StrettoError } from '../../lib/base/errors.ts'
 import type { Answer } from '../../lib/machine/answer.ts'
 import { ClusterTime } from '../../lib/machine/cluster-time.ts'
+import { draftVersion } from '../../lib/machine/order.ts'
 import { newCounters } from '../../lib/node/counters.ts'
 import { Intake } from '../../lib/node/intake.ts'
 import type { NodeLimits } from '../../lib/node/limits.ts'
@@ -48,9 +49,9 @@ class Bed {
   }
 
   /** A leader's turn, after which the log has what was proposed. */
-  propose(now = 0): void {
+  propose(now = 0, order: Uint8Array | null = null): void {
     const before = this.raft.proposed.length
-    this.intake.propose(now)
+    this.intake.propose(now, order)
     this.log.blocks.push(...this.raft.proposed.slice(before))
   }
 
@@ -194,6 +195,22 @@ t.test('a leader begins its term with a no-op of its own, then cuts what was ask
   bed.propose(60)
   t.equal(bed.raft.proposed.length, 2, 'nothing is cut where nothing is asked for')
 })
+
+t.test(
+  'an order of the leader itself comes after its no-op and before what was asked for, in a block of its own',
+  async t => {
+    const bed = new Bed()
+    bed.raft.status.owesNoop = true
+    bed.take(draft())
+    bed.propose(0, draftVersion(2))
+    const kinds = bed.raft.proposed.map(({ bytes, count }) => [bytes[blockHeaderBytes + recordAt.kind], count])
+    t.same(kinds, [
+      [recordKind.noop, 1],
+      [recordKind.version, 1],
+      [recordKind.command, 1]
+    ])
+  }
+)
 
 t.test('blocks are cut at 256 KiB or one record, follow each other, and keep the order', async t => {
   const size = fc.oneof(fc.integer({ min: 1, max: 400 }), fc.integer({ min: 1, max: 300_000 }))
