@@ -8,6 +8,7 @@ import type { Node } from '../node/node.ts'
 import { refusal, type WriteResult } from '../node/result.ts'
 import { recordAt } from '../record/record.ts'
 import type { Closed, Link, LinkHandler } from '../transport/net.ts'
+import { type AdminFrame, readAdmin, writeSettled } from '../wire/admin.ts'
 import {
   clientProtocol,
   frameKind,
@@ -24,6 +25,7 @@ import {
   writeSmall,
   writeWelcome
 } from '../wire/client.ts'
+import { Admin } from './admin.ts'
 
 /** What a link speaks to: the present life of the node. */
 export interface PortParts {
@@ -59,10 +61,13 @@ export class ClientPort {
   readonly #parts: PortParts
   readonly #limits: PortLimits
   readonly #links = new Set<ClientLink>()
+  readonly #admin: Admin
 
   constructor(parts: PortParts, limits: PortLimits = portLimits) {
     this.#parts = parts
     this.#limits = limits
+    const { env, life } = parts
+    this.#admin = new Admin({ env, life, clusterId: () => parts.welcome().clusterId })
   }
 
   get count(): number {
@@ -70,7 +75,7 @@ export class ClientPort {
   }
 
   accept(link: Link): LinkHandler {
-    const client = new ClientLink(link, this.#parts, this.#limits, () => this.#links.delete(client))
+    const client = new ClientLink(link, this.#parts, this.#limits, this.#admin, () => this.#links.delete(client))
     this.#links.add(client)
     return client
   }
@@ -96,6 +101,7 @@ class ClientLink implements LinkHandler {
   readonly #link: Link
   readonly #parts: PortParts
   readonly #limits: PortLimits
+  readonly #admin: Admin
   readonly #gone: () => void
   readonly #scans = new Map<number, OpenScan>()
   #greeted = false
@@ -105,10 +111,11 @@ class ClientLink implements LinkHandler {
   #flushAsked = false
   #timer: Cancel | null
 
-  constructor(link: Link, parts: PortParts, limits: PortLimits, gone: () => void) {
+  constructor(link: Link, parts: PortParts, limits: PortLimits, admin: Admin, gone: () => void) {
     this.#link = link
     this.#parts = parts
     this.#limits = limits
+    this.#admin = admin
     this.#gone = gone
     this.#timer = parts.env.after(limits.helloMs, () => this.#refuseLink('no hello within its time'))
   }
@@ -166,6 +173,9 @@ class ClientLink implements LinkHandler {
         break
       case frameKind.ping:
         this.#send(writeSmall(frameKind.pong, readSmall(frame).number))
+        break
+      case frameKind.admin:
+        this.#ask(readAdmin(frame))
         break
       case frameKind.hello:
         this.#hello(frame)
@@ -240,6 +250,15 @@ class ClientLink implements LinkHandler {
         this.#send(
           writeAnswered({ number, consistency, term: node.raft.status.term, index: node.applied, ageMs, body })
         )
+    })
+  }
+
+  #ask(frame: AdminFrame): void {
+    const { number } = frame
+    this.#admin.take(frame, (error, result) => {
+      if (this.#closed) return
+      if (error !== null) this.#refuse(number, error)
+      else this.#send(writeSettled(number, result))
     })
   }
 
