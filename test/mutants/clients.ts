@@ -41,7 +41,7 @@ export const clients: readonly Mutant[] = [
         replace: 'if (!this.#underWay) return null'
       }
     ],
-    by: { depth: 'shallow', faults: ['isolate-leader', 'partition', 'pause', 'stall'] }
+    by: { scenario: 'one-answer-too-few-confirms-no-read' }
   },
   {
     name: 'confirms-a-read-by-one-answer-too-few',

@@ -70,7 +70,7 @@ export const elections: readonly Mutant[] = [
     invariant: 'IP2',
     also: ['IP3', 'IS1'],
     patches: [{ file: 'lib/raft/state.ts', find: 'this.vote = restored.hard.vote', replace: 'this.vote = null' }],
-    by: { depth: 'shallow', faults: ['crash', 'partition', 'delay'], nodes: 5 }
+    by: { scenario: 'a-vote-does-not-live-in-the-log' }
   },
   {
     name: 'forgets-its-term-at-a-restart',

@@ -14,6 +14,7 @@ const usage = `npm run mutants -- [NAME...] [options]
   --part K/N         every N-th mutant, from the K-th on: a part of the gate that rotates
   --budget SECONDS   of processor time for each mutant (60)
   --seeds N          for each mutant (400)
+  --within SECONDS   by the clock, for all of it: what is not decided by then is named, and left for another time
   --children N       processes at a time (half the processors, at most 2)
   --json             one object on stdout instead of a table`
 
@@ -23,6 +24,7 @@ const { values, positionals } = parseArgs({
     part: { type: 'string', default: '1/1' },
     budget: { type: 'string', default: '60' },
     seeds: { type: 'string', default: '400' },
+    within: { type: 'string', default: 'Infinity' },
     children: { type: 'string', default: String(Math.max(1, Math.min(2, availableParallelism() >> 1))) },
     json: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false }
@@ -33,6 +35,9 @@ const seeds = Number(values.seeds)
 const budgetMs = 1000 * Number(values.budget)
 /** A child that takes so many times its budget by the clock hangs. */
 const patience = 10
+/** By the clock of the process. A third of the time is kept for the control. */
+const end = performance.now() + 1000 * Number(values.within)
+const soughtEnd = performance.now() + (1000 * Number(values.within) * 2) / 3
 
 interface Result {
   readonly name: string
@@ -45,40 +50,45 @@ interface Result {
   readonly text: string
 }
 
-/** One child: the report, or null where it gave none. */
-function run(folder: string, task: Task): Promise<Report | string> {
+/** One child: the report, or why it gave none; null where its time is over. */
+function run(folder: string, task: Task, until: number): Promise<Report | string | null> {
   return new Promise(resolve => {
     const script = join(folder, 'test/mutants/detect.ts')
     const child = spawn(process.execPath, ['--import', 'tsx', script, JSON.stringify(task)], { cwd: folder })
     let [out, err] = ['', '']
     let timedOut = false
+    const killAt = Math.min(until, performance.now() + patience * task.budgetMs)
     const timer = setTimeout(() => {
       timedOut = true
       child.kill('SIGKILL')
-    }, patience * task.budgetMs)
+    }, killAt - performance.now())
     child.stdout.on('data', (bytes: Buffer) => (out += bytes.toString()))
     child.stderr.on('data', (bytes: Buffer) => (err += bytes.toString()))
     child.on('close', code => {
       clearTimeout(timer)
       const line = out.trim().split('\n').at(-1)!
       if (code === 0 && line.startsWith('{')) resolve(JSON.parse(line) as Report)
-      else resolve(timedOut ? 'it hangs' : `the detector ended with ${code}: ${err.trim()}`)
+      else if (!timedOut) resolve(`the detector ended with ${code}: ${err.trim()}`)
+      else resolve(killAt === until ? null : 'it hangs')
     })
   })
 }
 
-async function inOverlay(patches: readonly Patch[], task: Task): Promise<Report | string> {
+async function inOverlay(patches: readonly Patch[], task: Task): Promise<Report | string | null> {
   const overlay = new Overlay(patches)
   try {
-    return await run(overlay.folder, task)
+    return await run(overlay.folder, task, soughtEnd)
   } finally {
     overlay.remove()
   }
 }
 
-async function seek(mutant: Mutant): Promise<Result> {
+/** Null where time is over before it is decided. */
+async function seek(mutant: Mutant): Promise<Result | null> {
   const began = performance.now()
+  if (began >= soughtEnd) return null
   const report = await inOverlay(mutant.patches, { by: mutant.by, seeds, budgetMs, control: false })
+  if (report === null) return null
   const ms = Math.round(performance.now() - began)
   const { name, invariant } = mutant
   if (typeof report === 'string') return { name, invariant, found: false, seed: null, ms, by: null, text: report }
@@ -102,7 +112,9 @@ async function control(results: readonly Result[]): Promise<readonly Finding[]> 
   const findings: Finding[] = []
   const overlay = new Overlay([])
   await inParallel([...tasks.values()], async task => {
-    const report = await run(overlay.folder, { ...task, budgetMs, control: true })
+    if (performance.now() >= end) return
+    const report = await run(overlay.folder, { ...task, budgetMs, control: true }, end)
+    if (report === null) return
     if (typeof report === 'string') findings.push({ code: 'none', text: report, seed: null })
     else findings.push(...report.findings)
   })
@@ -124,11 +136,21 @@ function chosen(): readonly Mutant[] {
   return planted.filter(({ name }, at) => at % parts === part - 1 && named(name))
 }
 
+/** A story is over in seconds; a storm may take all of its budget. */
+function quickFirst(mutants: readonly Mutant[]): readonly Mutant[] {
+  return mutants.toSorted((a, b) => Number('scenario' in b.by) - Number('scenario' in a.by))
+}
+
 async function gate(): Promise<boolean> {
   const mutants = chosen()
   const results: Result[] = []
-  await inParallel(mutants, async mutant => {
+  const left: string[] = []
+  await inParallel(quickFirst(mutants), async mutant => {
     const result = await seek(mutant)
+    if (result === null) {
+      left.push(mutant.name)
+      return
+    }
     results.push(result)
     const { name, found, by, seed, ms, text } = result
     const what = found
@@ -140,7 +162,7 @@ async function gate(): Promise<boolean> {
   results.sort((a, b) => order.indexOf(a.name) - order.indexOf(b.name))
   const falseAlarms = await control(results)
   const found = results.filter(result => result.found).length
-  if (values.json) printJson({ planted: mutants.length, found, mutants: results, falseAlarms })
+  if (values.json) printJson({ planted: mutants.length, found, mutants: results, left, falseAlarms })
   else {
     const rows = results.map(result => [
       result.name,
@@ -153,9 +175,10 @@ async function gate(): Promise<boolean> {
     for (const { code, seed, text } of falseAlarms) {
       printLine(`without any mutant, ${seed === null ? 'a scenario' : `seed ${seed}`} shows ${code}: ${text}`)
     }
-    printLine(`found ${found} of ${mutants.length}`)
+    if (left.length > 0) printLine(`left for another time: ${left.join(', ')}`)
+    printLine(`found ${found} of ${results.length}`)
   }
-  return found === mutants.length && falseAlarms.length === 0
+  return found === results.length && falseAlarms.length === 0
 }
 
 if (values.help) printLine(usage)
