@@ -10,7 +10,7 @@ import type { Opened } from '../log/log.ts'
 import { type MemoryKeeper, openMemory } from '../log/memory-keeper.ts'
 import { scrub } from '../log/scrub.ts'
 import type { StateMachine } from '../machine/machine.ts'
-import { ReplicatedMachine } from '../machine/replicated-machine.ts'
+import { ReplicatedMachine, replicatedMachineDefaults } from '../machine/replicated-machine.ts'
 import type { NodeLimits } from '../node/limits.ts'
 import { Node } from '../node/node.ts'
 import type { SparePlace } from '../node/snapshot-receiver.ts'
@@ -21,6 +21,7 @@ import { blockHeaderBytes, recordAt } from '../record/record.ts'
 import { type Founded, Founding, type Waiting } from '../transport/founding.ts'
 import type { Net } from '../transport/net.ts'
 import { Peers } from '../transport/peers.ts'
+import type { VersionRange } from '../wire/version.ts'
 import { resultFrame } from './client-port.ts'
 import type { Disk } from './disk.ts'
 import { foreignCluster } from './foreign-cluster.ts'
@@ -48,6 +49,8 @@ export interface LifeParts {
   readonly say: (line: string) => void
   /** As they are when a node looks at them, so that they may be changed while it runs. */
   readonly limits?: NodeLimits
+  /** The highest machine version that this program can run, where it is not that of this release. */
+  readonly versionMax?: number
   /** The founding, which may wait for ever, is given up when it is aborted. */
   readonly halt: AbortSignal
 }
@@ -124,7 +127,7 @@ export async function openLife(parts: LifeParts): Promise<Life> {
       self,
       clusterId: clusterId!,
       boot,
-      machine: machineVersions,
+      machine: versionsOf(parts),
       secret: options.peerSecret ?? noSecret,
       founding: opened.base.index === 0 ? opened.base.membership : null,
       log: say
@@ -183,7 +186,7 @@ async function openDirectory(parts: LifeParts): Promise<Directory> {
     }
     const stateOf = (base: Base, done: (error: Error | null, state: LogId) => void): void => {
       machine = makeMachine(nameOfState(base.state), 'serve')
-      replicated = new ReplicatedMachine(machine)
+      replicated = new ReplicatedMachine(machine, { ...replicatedMachineDefaults, versionMax: versionsOf(parts)[1] })
       replicated.open((error, { durable }) => done(error, durable))
     }
     const log = new LevelLog({ level: () => level, memory, directory, env, stateOf })
@@ -221,7 +224,7 @@ async function found(parts: LifeParts, memory: MemoryKeeper, keep: (founded: Fou
     incarnation,
     cluster: options.cluster,
     boot,
-    machine: machineVersions,
+    machine: versionsOf(parts),
     secret: options.peerSecret ?? noSecret,
     progress: parts.founding
   })
@@ -267,5 +270,8 @@ async function lastStamp(log: LevelLog, { tail, base }: Opened): Promise<number>
 }
 
 /** Machine versions this program can run. */
-export const machineVersions = [1, 1] as const
+function versionsOf({ versionMax = replicatedMachineDefaults.versionMax }: LifeParts): VersionRange {
+  return [1, versionMax]
+}
+
 const noSecret = new Uint8Array(0)

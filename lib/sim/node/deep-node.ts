@@ -57,6 +57,7 @@ export class DeepNode extends SimNode {
         return witness
       },
       limits: this.limits,
+      versionMax: this.versionMax,
       founding: () => {},
       changed: () => this.changed(),
       failed: error => this.failed(life, error),
@@ -93,6 +94,7 @@ export class DeepNode extends SimNode {
     this.#open = opened
     this.node = opened.node
     this.machine = witness
+    this.replicated = opened.replicated
     this.log = opened.log
     const { base, ends } = logOf(this)
     this.#parts.began(this, base, ends)

@@ -5,7 +5,7 @@ import { StrettoError } from '../../base/errors.ts'
 import { nameOfState } from '../../log/base-record.ts'
 import { refuse } from '../../log/faults.ts'
 import { type LogImage, MemoryLog } from '../../log/memory-log.ts'
-import { ReplicatedMachine } from '../../machine/replicated-machine.ts'
+import { ReplicatedMachine, replicatedMachineDefaults } from '../../machine/replicated-machine.ts'
 import { MemoryVault } from '../../machine/vault.ts'
 import { Node } from '../../node/node.ts'
 import type { SparePlace } from '../../node/snapshot-receiver.ts'
@@ -60,7 +60,8 @@ export class ShallowNode extends SimNode {
     const disk = this.disk.mount(env)
     const inner = this.#machine(this.image.base.state, disk, env)
     const machine = new Witness(inner, this.#parts.onlooker(this))
-    const replicated = new ReplicatedMachine(machine)
+    const { versionMax } = this
+    const replicated = new ReplicatedMachine(machine, { ...replicatedMachineDefaults, versionMax })
     const stateOf = (_base: Base, done: Done<LogId>): void =>
       replicated.open((error, { durable }) => done(error, durable))
     const effect = (): boolean => this.effect(life)
@@ -81,13 +82,19 @@ export class ShallowNode extends SimNode {
       })
       const last = this.image.blocks.at(-1)
       this.machine = machine
+      this.replicated = replicated
       this.log = log
       this.node = new Node({
         env,
         raft,
         log,
         machine: replicated,
-        transport: this.#parts.network.transport(this.key, life, this.image.boot, effect),
+        transport: this.#parts.network.transport(
+          this.key,
+          life,
+          { boot: this.image.boot, machine: [1, versionMax] },
+          effect
+        ),
         lastStamp: last === undefined ? 0 : readU64(last.bytes, blockHeaderBytes + recordAt.time),
         encode: (result, draft) => resultFrame(readU32(draft, recordAt.term), result),
         changed: () => this.changed(),

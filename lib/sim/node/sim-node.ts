@@ -3,6 +3,7 @@ import { AssertionError } from '../../base/assert.ts'
 import type { Env } from '../../base/env.ts'
 import type { Random } from '../../base/random.ts'
 import type { Log } from '../../log/log.ts'
+import { type ReplicatedMachine, replicatedMachineDefaults } from '../../machine/replicated-machine.ts'
 import { type NodeLimits, nodeLimits } from '../../node/limits.ts'
 import type { Node } from '../../node/node.ts'
 import type { ChainedId, HardState, Index, LogId, MemberKey, NodeId, Term } from '../../raft/types.ts'
@@ -63,12 +64,16 @@ export abstract class SimNode {
   readonly parts: SimNodeParts
   /** Of its lives; may be changed while they run. */
   readonly limits: { -readonly [Name in keyof NodeLimits]: NodeLimits[Name] } = { ...nodeLimits }
+  /** The highest machine version that the program of its next life can run. */
+  versionMax: number = replicatedMachineDefaults.versionMax
   /** The process; null while there is none. */
   life: Life | null = null
   env: Env | null = null
   /** Null while the process opens its disk, waits for its founding, or is between two lives of the node. */
   node: Node | null = null
   machine: Witness | null = null
+  /** What lies between the node and `machine`. */
+  replicated: ReplicatedMachine | null = null
   log: Log | null = null
   /** It has lost something that it had promised, and what it has lost is not yet known to be back. */
   damaged = false
@@ -125,6 +130,7 @@ export abstract class SimNode {
     this.env = null
     this.node = null
     this.machine = null
+    this.replicated = null
     this.log = null
     this.#door = null
     this.parts.ended(this)
@@ -181,6 +187,7 @@ export abstract class SimNode {
     const { node } = this
     this.node = null
     this.machine = null
+    this.replicated = null
     this.parts.ended(this)
     const again = (): void => {
       if (life.over || this.env === null) return

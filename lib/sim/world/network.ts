@@ -5,17 +5,24 @@ import type { Done } from '../../base/env.ts'
 import { StrettoError } from '../../base/errors.ts'
 import type { Envelope } from '../../raft/message.ts'
 import type { Member, MemberKey, NodeId } from '../../raft/types.ts'
-import type { ChunkAnswer, Transport, TransportHandler } from '../../transport/transport.ts'
+import type { ChunkAnswer, Greeting, Transport, TransportHandler } from '../../transport/transport.ts'
 import type { Watcher } from '../ghost/watcher.ts'
 import type { Wires } from './wires.ts'
 import type { Life, World } from './world.ts'
 
 interface Port {
   readonly life: Life
-  readonly boot: number
+  readonly hello: Hello
   readonly handler: TransportHandler
-  /** The boot number with which each peer has introduced itself here. */
-  readonly greeted: Map<MemberKey, number>
+  /** What each peer has said of itself here last. */
+  readonly greeted: Map<MemberKey, Hello>
+}
+
+/** What a life of a node says of itself. */
+export interface Hello {
+  readonly boot: number
+  /** Machine versions that it can run. */
+  readonly machine: Greeting['machine']
 }
 
 /** Gives a question to who is asked. */
@@ -37,9 +44,9 @@ export class Network {
   }
 
   /** The transport of one life of a node; `effect` is asked before each message, and false ends it all. */
-  transport(self: MemberKey, life: Life, boot: number, effect: () => boolean): Transport {
+  transport(self: MemberKey, life: Life, hello: Hello, effect: () => boolean): Transport {
     const deliver = (envelope: Envelope) => (port: Port) => {
-      if (introduce(port, self, boot)) port.handler.message(envelope)
+      if (introduce(port, self, hello)) port.handler.message(envelope)
     }
     return {
       connect: members => this.#greet(self, life, members),
@@ -58,10 +65,10 @@ export class Network {
       sendChunk: (to, piece, done) => {
         const chunk = { ...piece, number: ++this.#chunks }
         this.#ask(self, life, to, 64 + piece.bytes.length, done, (port, answer) => {
-          if (introduce(port, self, boot)) port.handler.chunk(self, chunk, answer)
+          if (introduce(port, self, hello)) port.handler.chunk(self, chunk, answer)
         })
       },
-      receive: handler => void this.#ports.set(self, { life, boot, handler, greeted: new Map() }),
+      receive: handler => void this.#ports.set(self, { life, hello, handler, greeted: new Map() }),
       close: done => {
         if (this.#ports.get(self)?.life === life) this.down(self)
         this.#world.after(0, null, () => done(null))
@@ -91,8 +98,8 @@ export class Network {
       ] as const) {
         this.#world.after(0, here.life, () => {
           here.handler.closed(there, true)
-          const boot = here.greeted.get(there)
-          if (boot !== undefined) here.handler.greeted(there, { boot, protocol: [1, 1], machine: [1, 1] })
+          const hello = here.greeted.get(there)
+          if (hello !== undefined) here.handler.greeted(there, { ...hello, protocol: [1, 1] })
         })
       }
     }
@@ -105,8 +112,8 @@ export class Network {
     for (const { key } of members) {
       const peer = this.#ports.get(key)
       if (key === self || peer === undefined) continue
-      this.#carry(self, key, port => introduce(port, self, own.boot), null)
-      this.#carry(key, self, port => introduce(port, key, peer.boot), null)
+      this.#carry(self, key, port => introduce(port, self, own.hello), null)
+      this.#carry(key, self, port => introduce(port, key, peer.hello), null)
     }
   }
 
@@ -169,13 +176,13 @@ function idOf(key: MemberKey): NodeId {
 }
 
 /** A link begins with a hello, so nothing comes of a life before it has introduced itself; false for an earlier life. */
-function introduce(port: Port, peer: MemberKey, boot: number): boolean {
-  const known = port.greeted.get(peer) ?? 0
-  if (boot > known) {
-    port.greeted.set(peer, boot)
-    port.handler.greeted(peer, { boot, protocol: [1, 1], machine: [1, 1] })
+function introduce(port: Port, peer: MemberKey, hello: Hello): boolean {
+  const known = port.greeted.get(peer)?.boot ?? 0
+  if (hello.boot > known) {
+    port.greeted.set(peer, hello)
+    port.handler.greeted(peer, { ...hello, protocol: [1, 1] })
   }
-  return boot >= known
+  return hello.boot >= known
 }
 
 /** About what the message takes on a wire, bytes. */
