@@ -138,7 +138,11 @@ export const elections: readonly Mutant[] = [
     invariant: 'IS5',
     also: [],
     patches: [
-      without('lib/raft/state.ts', 'if (!this.trusted) return false'),
+      {
+        file: 'lib/raft/state.ts',
+        find: 'if (!this.trusted || !this.able) return false',
+        replace: 'if (!this.able) return false'
+      },
       without('lib/raft/invariants.ts', "assert(!campaigning || view.trusted, 'only who trusts its log campaigns')")
     ],
     by: {

@@ -20,8 +20,8 @@ export const replication: readonly Mutant[] = [
       },
       {
         file: 'lib/raft/follower.ts',
-        find: '  heardLeader(state, from)',
-        replace: '  if (state.lead === null) heardLeader(state, from)'
+        find: '  heardLeader(state, from)\n  if (append',
+        replace: '  if (state.lead === null) heardLeader(state, from)\n  if (append'
       },
       {
         file: 'lib/raft/follower.ts',

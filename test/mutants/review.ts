@@ -508,10 +508,10 @@ let hardFound: HardState = { term: 0, vote: null }`
       },
       {
         file: 'lib/machine/replicated-machine.ts',
-        find: 'this.#inner.flush(upTo, this.sidecar(), error => done(error, upTo))',
+        find: 'this.#inner.flush(upTo, this.sidecar(), error => {',
         replace: `const stored = this.#stored ?? this.sidecar()
     this.#stored = this.sidecar()
-    this.#inner.flush(upTo, stored, error => done(error, upTo))`
+    this.#inner.flush(upTo, stored, error => {`
       },
       {
         file: 'lib/machine/replicated-machine.ts',
