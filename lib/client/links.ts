@@ -43,6 +43,11 @@ export class Links implements ConnectionOwner {
     return this.#active
   }
 
+  /** The cluster that this client speaks to, once it has met a node of it. */
+  get clusterId(): string | null {
+    return this.#clusterId
+  }
+
   /** Why there is no connection, as far as known: the end of a sentence. */
   get lastFailure(): string {
     return this.#lastFailure ?? 'no node has answered yet'

@@ -89,6 +89,11 @@ export abstract class SessionClient implements AsyncDisposable {
     this.ranges = new Ranges(this.context)
   }
 
+  /** The cluster that this client has met, 32 hexadecimal digits; null before. It never speaks to another. */
+  get clusterId(): string | null {
+    return this.#links.clusterId
+  }
+
   /** Resolves once a node of the cluster has answered. */
   ready(options: CallOptions = {}): Promise<void> {
     return this.attempt((): Promise<void> => {

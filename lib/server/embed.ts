@@ -38,6 +38,10 @@ export interface NodeOptions {
   readonly dataDir: string
   /** Node id -> `host:port`, this node included: the founding nodes. Left out: a cluster of one. */
   readonly cluster?: Readonly<Record<string, string>>
+  /** `host:port` of nodes of a running cluster that is to take this one in, where `dataDir` is empty. */
+  readonly join?: readonly string[]
+  /** With `join`: follow, and never vote. */
+  readonly learner?: boolean
   /** A file with the secret that the nodes share; see `stretto cluster`. */
   readonly peerSecretFile?: string
   /** Allows addresses that other machines can reach, in plaintext. */
@@ -59,7 +63,7 @@ export interface QueryOptions {
  * @throws UsageError for an option, OpenError for a data directory that cannot be used, errors of the system
  */
 export async function startNode(options: NodeOptions): Promise<EmbeddedNode> {
-  const { id, listen, dataDir, cluster, peerSecretFile, insecure, machine } = options
+  const { id, listen, dataDir, cluster, join: others, learner, peerSecretFile, insecure, machine } = options
   const list =
     cluster === undefined ? undefined : Object.entries(cluster).map(([name, address]) => `${name}=${address}`)
   const flags = {
@@ -67,6 +71,8 @@ export async function startNode(options: NodeOptions): Promise<EmbeddedNode> {
     listen,
     'data-dir': dataDir,
     cluster: list?.join(','),
+    join: others?.join(','),
+    learner,
     'peer-secret-file': peerSecretFile,
     insecure
   }

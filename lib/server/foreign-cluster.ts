@@ -5,12 +5,14 @@ import type { ServerOptions } from './options.ts'
 /**
  * What speaks against the directory, in one line; null for nothing. The list may be old in part: it is taken for that of
  * another cluster where the log has no other node of it at the same address, unless this node itself is where the log
- * says, and one of the others at least goes by the same id. A list of this node alone says nothing.
+ * says, and one of the others at least goes by the same id. A list of this node alone says nothing, and neither does a log
+ * that has not been told of any member yet.
  */
 export function foreignCluster(
   { id, cluster }: Pick<ServerOptions, 'id' | 'cluster'>,
   { members }: Pick<Membership, 'members'>
 ): string | null {
+  if (members.length === 0) return null
   const held = new Map(members.map(member => [member.id, member.address]))
   const others = [...cluster].filter(([other]) => other !== id)
   const isAtHome = cluster.get(id) === held.get(id) && others.some(([other]) => held.has(other))

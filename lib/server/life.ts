@@ -16,7 +16,7 @@ import { Node } from '../node/node.ts'
 import type { SparePlace } from '../node/snapshot-receiver.ts'
 import { defaultConfig } from '../raft/config.ts'
 import { Core } from '../raft/core.ts'
-import { type Base, type LogId, lastOf, memberKey } from '../raft/types.ts'
+import { type Base, type LogId, lastOf, type Membership, memberKey } from '../raft/types.ts'
 import { blockHeaderBytes, recordAt } from '../record/record.ts'
 import { type Founded, Founding, type Waiting } from '../transport/founding.ts'
 import type { Net } from '../transport/net.ts'
@@ -39,6 +39,8 @@ export interface LifeParts {
    * is to serve, or only takes a snapshot in.
    */
   readonly machine: (state: string, use: 'serve' | 'restore') => StateMachine
+  /** Asks a cluster that runs to let this incarnation in; absent for a node that founds one. */
+  readonly join?: (incarnation: string) => Promise<Founded>
   /** For whom the founding waits; empty once it is over. */
   readonly founding: (waiting: readonly Waiting[]) => void
   /** Role, term, leader or membership have changed. */
@@ -129,7 +131,7 @@ export async function openLife(parts: LifeParts): Promise<Life> {
       boot,
       machine: versionsOf(parts),
       secret: options.peerSecret ?? noSecret,
-      founding: opened.base.index === 0 ? opened.base.membership : null,
+      founding: foundedWith(opened.base),
       log: say
     })
     const seed = env.random(0x1_0000_0000)
@@ -180,9 +182,10 @@ async function openDirectory(parts: LifeParts): Promise<Directory> {
     memory = await promised<MemoryKeeper>(done => openMemory(disk.slots(), env, identity, done))
     if (memory.memory.clusterId === null) {
       const settled = memory
-      await found(parts, memory, founded =>
+      const keep = (founded: Founded): Promise<void> =>
         promised(done => foundLog({ level: () => level, memory: settled, directory }, founded, done))
-      )
+      if (parts.join === undefined) await found(parts, memory, keep)
+      else await keep(await parts.join(memory.memory.incarnation))
     }
     const stateOf = (base: Base, done: (error: Error | null, state: LogId) => void): void => {
       machine = makeMachine(nameOfState(base.state), 'serve')
@@ -240,6 +243,11 @@ async function found(parts: LifeParts, memory: MemoryKeeper, keep: (founded: Fou
     parts.founding([])
     await promised(done => founding.close(done))
   }
+}
+
+/** What the cluster was founded with, where the log still begins with that; one that joined has never known. */
+function foundedWith({ index, membership }: Base): Membership | null {
+  return index === 0 && membership.members.length > 0 ? membership : null
 }
 
 /** An empty state directory beside the one in force, and a machine over it that takes a snapshot in. */

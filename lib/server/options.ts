@@ -19,6 +19,10 @@ export interface ServerOptions {
   readonly dataDir: string
   /** Node id -> `host:port`, this node included. */
   readonly cluster: ReadonlyMap<NodeId, string>
+  /** `host:port` of nodes of a cluster that an empty node asks to be let into; empty for none. */
+  readonly join: readonly string[]
+  /** It asks for no vote. */
+  readonly learner: boolean
   readonly peerSecret: Uint8Array | null
   readonly insecure: boolean
   /** For the state's table and cache in memory. */
@@ -55,6 +59,8 @@ export const serverOptionTexts: readonly ServerOptionText[] = [
   },
   { name: 'data-dir', value: 'DIR', summary: 'where its data live (default: ./stretto-data/ID)' },
   { name: 'cluster', value: 'LIST', summary: 'the founding nodes: n1=host:port,n2=host:port,...' },
+  { name: 'join', value: 'LIST', summary: 'nodes of a running cluster that is to take this one in: host:port,...' },
+  { name: 'learner', value: null, summary: 'with --join: follow, and never vote' },
   { name: 'peer-secret-file', value: 'FILE', summary: 'the secret that the nodes of a cluster share' },
   { name: 'insecure', value: null, summary: 'allow plaintext where other machines can reach it' },
   { name: 'memory', value: 'SIZE', summary: 'memory for recent writes and cached values (default: 256MiB)' },
@@ -69,7 +75,6 @@ const reservedNames: ReadonlySet<string> = new Set([
   'tls-key',
   'tls-ca',
   'token-file',
-  'join',
   'priority',
   'log-max',
   'history'
@@ -91,14 +96,17 @@ export interface OptionSources {
 export async function readServerOptions(sources: OptionSources): Promise<ServerOptions> {
   const values = await gatherValues(sources)
   const cluster = parseCluster(values.get('cluster'))
-  const id = readId(values.get('id'), cluster)
+  const id = readId(values, cluster)
   const listen = readListen(values.get('listen'), cluster?.get(id))
   const advertise = readAdvertise(values.get('advertise'), cluster?.get(id), listen)
-  const nodes = cluster ?? new Map([[id, advertise]])
+  const join = readJoin(values.get('join'), advertise)
+  const learner = readSwitch('learner', values.get('learner'))
+  if (learner && join.length === 0) throw new UsageError('--learner says nothing without --join')
+  const nodes = cluster ?? new Map(join.length === 0 ? [[id, advertise]] : [])
   const secretFile = values.get('peer-secret-file')
   const peerSecret = secretFile === undefined ? null : readPeerSecret(resolve(sources.directory, secretFile))
   const insecure = readSwitch('insecure', values.get('insecure'))
-  if (!insecure) refuseExposure(listen, nodes)
+  if (!insecure) refuseExposure([formatAddress(listen), advertise, ...nodes.values(), ...join])
   const logLevel = values.get('log-level') ?? 'info'
   if (!isLogLevel(logLevel)) throw new UsageError(`--log-level '${logLevel}' is none of ${logLevels.join(', ')}`)
   return {
@@ -107,6 +115,8 @@ export async function readServerOptions(sources: OptionSources): Promise<ServerO
     advertise,
     dataDir: resolve(sources.directory, values.get('data-dir') ?? `stretto-data/${id}`),
     cluster: nodes,
+    join,
+    learner,
     peerSecret,
     insecure,
     memoryBytes: readMemory(values.get('memory')),
@@ -201,7 +211,11 @@ function parseCluster(text: string | undefined): Map<NodeId, string> | null {
   return cluster
 }
 
-function readId(text: string | undefined, cluster: ReadonlyMap<NodeId, string> | null): NodeId {
+function readId(values: ReadonlyMap<string, string>, cluster: ReadonlyMap<NodeId, string> | null): NodeId {
+  const text = values.get('id')
+  if (text === undefined && values.has('join')) {
+    throw new UsageError('--join is given, but not as which node: add --id, with an id that no member has')
+  }
   if (text === undefined && cluster !== null) {
     throw new UsageError(`--cluster is given, but not which of its nodes this is: add --id ${[...cluster.keys()][0]!}`)
   }
@@ -245,9 +259,24 @@ function readAdvertise(text: string | undefined, own: string | undefined, listen
   return formatAddress(listen)
 }
 
+function readJoin(text: string | undefined, advertise: string): string[] {
+  if (text === undefined) return []
+  const addresses = list(text).map(item => {
+    const address = parseAddress(item)
+    if (address.port === 0 || isWildcard(address.host)) {
+      throw new UsageError(`'${item}' in --join names no place that could be dialled`)
+    }
+    return formatAddress(address)
+  })
+  if (addresses.length === 0) throw new UsageError('--join is empty: write host:port of a node of the cluster')
+  const others = addresses.filter(address => address !== advertise)
+  if (others.length === 0) throw new UsageError(`--join names this node itself, ${advertise}: name one of the cluster`)
+  return others
+}
+
 /** Nothing is encrypted yet, so whatever another machine can reach has to be asked for by name. */
-function refuseExposure(listen: Address, cluster: ReadonlyMap<NodeId, string>): void {
-  const open = [formatAddress(listen), ...cluster.values()].find(address => !isLoopback(parseAddress(address).host))
+function refuseExposure(addresses: readonly string[]): void {
+  const open = addresses.find(address => !isLoopback(parseAddress(address).host))
   if (open === undefined) return
   throw new UsageError(
     `${open} can be reached from other machines, and stretto speaks plaintext: use a loopback address, or add --insecure on a network that you trust`

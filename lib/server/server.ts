@@ -11,6 +11,7 @@ import { realEnv } from '../client/real-env.ts'
 import type { StateMachine } from '../machine/machine.ts'
 import type { NodeId } from '../raft/types.ts'
 import { recordBytesMax } from '../record/record.ts'
+import type { Founded } from '../transport/founding.ts'
 import { WsNet } from '../transport/ws-net.ts'
 import { clientMessageBytesMax, clientProtocol, clientSubprotocol, type Welcome } from '../wire/client.ts'
 import { peerMessageBytesMax } from '../wire/peer.ts'
@@ -20,6 +21,7 @@ import { refuseCaller } from './callers.ts'
 import { ClientPort } from './client-port.ts'
 import { FileDisk } from './file-disk.ts'
 import { createHttpServer, type HttpView } from './http.ts'
+import { Joiner } from './join.ts'
 import { keyValueMachine } from './key-value.ts'
 import type { HttpKv } from './kv-http.ts'
 import { type Life, openLife } from './life.ts'
@@ -83,6 +85,7 @@ export class NodeServer implements Server {
   readonly #clients: WsNet
   readonly #peers: WsNet
   readonly #port: ClientPort
+  readonly #joiner: Joiner
   readonly #metrics: () => Promise<string>
   readonly #startedAt = this.#env.now()
   /** Null between two lives, before founding and after the end. */
@@ -139,6 +142,18 @@ export class NodeServer implements Server {
       welcome: () => this.#welcome(),
       found: fault => this.#finding(fault.message),
       revision: () => this.#machine?.revision() ?? 0
+    })
+    this.#joiner = new Joiner({
+      env,
+      net: new WsNet({ env, messageBytesMax: clientMessageBytesMax, subprotocol: clientSubprotocol }),
+      options,
+      ownAddress: () => this.ownAddress,
+      life: () => this.life,
+      waiting: reason => {
+        this.#waiting = reason === null ? [] : [reason]
+      },
+      say: line => this.#finding(line),
+      ended: error => this.#end(error)
     })
     this.#metrics = createMetrics({
       status: () => this.status(),
@@ -203,6 +218,7 @@ export class NodeServer implements Server {
   async #stop(): Promise<void> {
     this.#halt.abort(new StrettoError('STOPPED', 'the node has been stopped'))
     const closed = new Promise<void>(resolve => this.#http.close(() => resolve()))
+    this.#joiner.close()
     await this.#handOver()
     const life = this.life
     this.life = null
@@ -231,7 +247,13 @@ export class NodeServer implements Server {
   #begin(): Promise<void> {
     return new Promise((resolve, reject) => {
       let waits = false
+      const admitted = (incarnation: string): Promise<Founded> => {
+        waits = true
+        resolve()
+        return this.#joiner.knock(incarnation)
+      }
       const life = openLife({
+        ...(this.#options.join.length > 0 && { join: admitted }),
         env: this.#env,
         net: this.#peers,
         options: this.#options,
@@ -266,6 +288,7 @@ export class NodeServer implements Server {
 
   #live(life: Life): void {
     this.life = life
+    this.#joiner.tend()
     const { clusterId, incarnation, boot } = life.memory.memory
     const { applied } = life.node
     this.#log.info(

@@ -16,6 +16,7 @@ t.test('a list that is that of the log, or old in part, fits', async t => {
   t.equal(judge({ ...three, b: 'h:8', c: 'h:9' }, three), null, 'the others have moved')
   t.equal(judge({ a: 'h:1', b: 'h:2' }, { b: 'h:2', d: 'h:4' }), null, 'this node has left since')
   t.equal(judge(three, { a: 'h:1', c: 'h:3', d: 'h:4' }), null, 'one has been replaced')
+  t.equal(judge(three, {}), null, 'this node has joined and heard of nobody yet')
 })
 
 t.test('a list of other nodes does not', async t => {

@@ -42,6 +42,8 @@ class Home {
       advertise: cluster.get(id)!,
       dataDir,
       cluster,
+      join: [],
+      learner: false,
       peerSecret: secret,
       insecure: false,
       memoryBytes: 33_554_432,

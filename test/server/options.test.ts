@@ -38,6 +38,8 @@ t.test('nothing given: a single node on loopback, its data below the working dir
     advertise: '127.0.0.1:7001',
     dataDir: join(directory, 'stretto-data/n1'),
     cluster: new Map([['n1', '127.0.0.1:7001']]),
+    join: [],
+    learner: false,
     peerSecret: null,
     insecure: false,
     memoryBytes: 268_435_456,
@@ -53,6 +55,18 @@ t.test('an id of a cluster listens where the list says', async t => {
   t.equal(options.advertise, '127.0.0.1:7002')
   t.strictSame([...options.cluster.keys()], ['n1', 'n2', 'n3'])
   t.equal(options.dataDir, join(directory, 'stretto-data/n2'))
+})
+
+t.test('a node that joins founds nothing: it is in no list', async t => {
+  const flags = { id: 'n4', listen: '127.0.0.1:7004', join: '127.0.0.1:7004, 127.0.0.1:7001,[::1]:7002', learner: true }
+  const options = await read(flags)
+  t.strictSame(options.join, ['127.0.0.1:7001', '[::1]:7002'])
+  t.equal(options.learner, true)
+  t.equal(options.cluster.size, 0)
+  t.equal(options.advertise, '127.0.0.1:7004')
+  const listed = await read({ id: 'n2', cluster: three, join: '127.0.0.1:7001' })
+  t.equal(listed.advertise, '127.0.0.1:7002', 'a list may say where it is')
+  t.equal(listed.cluster.size, 3)
 })
 
 t.test('flags beat the environment, which beats the file', async t => {
@@ -134,7 +148,18 @@ const faults: readonly (readonly [what: string, flags: Given, line: RegExp])[] =
   ['a host name with a slash', { 'allow-host': 'a/b' }, /no valid host|is not an address/],
   ['a secret that is not there', { 'peer-secret-file': 'nowhere' }, /the peer secret cannot be read: ENOENT/],
   ['a file that is not there', { config: 'nowhere.yaml' }, /nowhere\.yaml cannot be read as YAML or JSON: ENOENT/],
-  ['an option of later', { join: '127.0.0.1:7001' }, /--join is kept for a later version/]
+  ['a join without an id', { join: '127.0.0.1:7001' }, /--join is given, but not as which node: add --id/],
+  ['a join of nobody', { id: 'n4', join: ' , ' }, /--join is empty/],
+  ['a join of no address', { id: 'n4', join: 'n1' }, /'n1' is not an address: write host:port/],
+  ['a join at no port', { id: 'n4', join: '127.0.0.1:0' }, /names no place that could be dialled/],
+  [
+    'a join of itself',
+    { id: 'n4', listen: '127.0.0.1:7004', join: '127.0.0.1:7004' },
+    /--join names this node itself, 127\.0\.0\.1:7004/
+  ],
+  ['a join far away', { id: 'n4', join: '10.0.0.1:7001' }, /10\.0\.0\.1:7001 can be reached from other machines/],
+  ['a learner that does not join', { id: 'n4', learner: true }, /--learner says nothing without --join/],
+  ['an option of later', { priority: '1' }, /--priority is kept for a later version/]
 ]
 
 t.test('each fault is one line that says how to mend it', async t => {
