@@ -5,11 +5,12 @@ import { AssertionError } from '../../lib/base/assert.ts'
 import { writeU16, writeU32, writeU64 } from '../../lib/base/bytes.ts'
 import { numberOfCode } from '../../lib/base/errors.ts'
 import { type Answer, type Verdict, verdictOf } from '../../lib/machine/answer.ts'
-import type { Batch, StateMachine } from '../../lib/machine/machine.ts'
+import type { Batch, SnapshotSource, StateMachine } from '../../lib/machine/machine.ts'
 import { fromMemoryMachine } from '../../lib/machine/memory-machine.ts'
 import { draftSetting, draftVersion } from '../../lib/machine/order.ts'
 import { ReplicatedMachine } from '../../lib/machine/replicated-machine.ts'
 import { sessionLimits } from '../../lib/machine/session-table.ts'
+import { describeSidecar } from '../../lib/machine/sidecar.ts'
 import { writeMembership } from '../../lib/record/membership.ts'
 import { commandAt, draftRecord, recordAt, recordKind } from '../../lib/record/record.ts'
 import {
@@ -22,6 +23,7 @@ import {
   Tally,
   textBytes
 } from '../help/machine-log.ts'
+import { HandMachine } from '../help/node-parts.ts'
 
 const hour = sessionLimits.lifetimeMs
 const expired = numberOfCode('SESSION_EXPIRED')
@@ -358,6 +360,54 @@ t.test('sessions and state come back from the same flush (1.16)', async t => {
   t.same(bench.replica.machine.sidecar(), reached)
   for (const serial of [1, 2, 3]) t.equal(bench.replica.tally.count(s, serial), 1)
   t.same(bench.one(1000, plain(1)), [[0, 2]])
+})
+
+t.test('a snapshot brings sessions and state to another replica', async t => {
+  const bench = new Bench()
+  t.equal(
+    bench.replica.call(done => bench.replica.machine.snapshot(done)),
+    null,
+    'nothing was flushed'
+  )
+  bench.apply(1000, plain(1), plain(2))
+  bench.replica.flush()
+  bench.apply(1000, plain(3))
+  const { replica } = bench
+  const source = replica.call<SnapshotSource | null>(done => replica.machine.snapshot(done))!
+  const bytes = replica.call<Uint8Array>(done => source.read(0, source.size, done))
+  t.same(describeSidecar(source.sidecar)?.applied, source.last)
+
+  const other = new Replica()
+  const sink = fromMemoryMachine(new Tally(), other.vault, other.time.env('restore')).restore()
+  other.call<void>(done => sink.write(bytes, done))
+  t.same(
+    other.call(done => sink.end(done)),
+    { last: { term: 1, index: 2 }, sidecar: source.sidecar }
+  )
+  other.restart()
+  t.same(other.machine.applied, { term: 1, index: 2 })
+  t.same(other.apply(...bench.log.above(2)).map(verdicts), [[[0, 4]]])
+  t.same(other.machine.sidecar(), replica.machine.sidecar())
+  const again = bench.log.cut(1000, plain(2))
+  t.same(other.apply(again).map(verdicts), [[[0, 3]]], 'a retry finds its answer')
+  t.equal(other.tally.count(s, 2), 1)
+})
+
+t.test('no snapshot is taken while a flush is under way, and the base is passed on', async t => {
+  const bench = new Bench()
+  const { machine } = bench.replica
+  bench.apply(1000, plain(1))
+  t.equal(machine.flushing, false)
+  let flushed = false
+  machine.flush(() => (flushed = true))
+  t.equal(machine.flushing, true)
+  t.throws(() => machine.snapshot(() => {}), AssertionError)
+  t.throws(() => machine.flush(() => {}), AssertionError)
+  bench.replica.time.until(() => flushed)
+  t.equal(machine.flushing, false)
+  const hand = new HandMachine()
+  hand.replicated.compacted(7)
+  t.same(hand.bases, [7])
 })
 
 t.test('a state without the sidecar that belongs to it is CORRUPT (1.16)', async t => {

@@ -5,7 +5,7 @@ import { t } from 'tap'
 import { fromHex, toHex, writeU16, writeU32, writeU64 } from '../../lib/base/bytes.ts'
 import { cancelWindow, Session } from '../../lib/machine/session.ts'
 import { sessionId } from '../../lib/machine/session-table.ts'
-import { decodeSidecar, encodeSidecar, type Sidecar } from '../../lib/machine/sidecar.ts'
+import { decodeSidecar, describeSidecar, encodeSidecar, type Sidecar } from '../../lib/machine/sidecar.ts'
 import { sessionOf, textBytes } from '../help/machine-log.ts'
 
 const runs = Number(process.env['FC_RUNS'] ?? 300)
@@ -124,6 +124,15 @@ t.test('bytes that no encoder writes are refused', async t => {
     if (decodeSidecar(good.subarray(0, length)) !== null) t.fail(`cut to ${length} bytes`)
   }
   t.equal(decodeSidecar(Uint8Array.from([...good, 0])), null, 'a byte more')
+})
+
+t.test('whoever takes a snapshot in is told what it goes up to', async t => {
+  const { applied, machineVersion, membership } = sample()
+  const bytes = encodeSidecar(sample())
+  t.same(describeSidecar(bytes), { applied, machineVersion, membership })
+  t.equal(describeSidecar(encodeSidecar({ ...sample(), membership: null }))?.membership, null)
+  t.equal(describeSidecar(bytes.subarray(1)), null)
+  t.equal(describeSidecar(bytes.subarray(0, -1)), null, 'all of it is looked at')
 })
 
 t.test('any bytes are refused or come out as they went in', async t => {
