@@ -1,4 +1,5 @@
 // The status of a node, put together from the rooms that know a part of it.
+import { unableToRun } from '../machine/replicated-machine.ts'
 import type { NodeId, Role } from '../raft/types.ts'
 import type { Life } from './life.ts'
 import type { ServerOptions } from './options.ts'
@@ -55,20 +56,23 @@ export function statusOf(parts: StatusParts): NodeStatus {
     commitIndex: status.commit,
     appliedIndex: life.node.applied,
     trusted: status.trusted,
+    machineVersion: life.replicated.version,
     members: membersOf(life),
     logBytes: life.log.bytes
   }
 }
 
 /** Whether linearizable reads can be served here now, and if not, why. */
-export function readinessOf({ life, reasons: given }: StatusParts): Readiness {
+export function readinessOf({ life, reasons: given }: Pick<StatusParts, 'life' | 'reasons'>): Readiness {
   const reasons = [...given]
   if (life !== null) {
     const { status } = life.node.raft
+    const { unable } = life.replicated
+    if (unable !== null) reasons.push(unableToRun(unable).message)
     if (status.leader === null) reasons.push('no leader is known')
     else if (status.owesNoop || status.commit === 0)
       reasons.push('the leader has not committed anything in its term yet')
-    else if (!life.hasCaughtUp || life.node.applied + lagMax < status.commit) {
+    else if (unable === null && (!life.hasCaughtUp || life.node.applied + lagMax < status.commit)) {
       reasons.push(`still applying the log: ${life.node.applied} of ${status.commit}`)
     }
     if (!status.trusted && status.leader === null) {
@@ -110,5 +114,6 @@ const nobody = {
   commitIndex: 0,
   appliedIndex: 0,
   trusted: true,
+  machineVersion: 0,
   logBytes: 0
 } as const

@@ -29,6 +29,8 @@ export interface NodeStatus {
   readonly stateBytes: number
   readonly rssBytes: number
   readonly uptimeMs: number
+  /** By which the state is executed; it rises when every voter can run a higher one. */
+  readonly machineVersion: number
   /** Of the program. */
   readonly version: string
   /** It was started with --insecure. */

@@ -28,6 +28,7 @@ const status: NodeStatus = {
   revision: 30,
   compactedRevision: 0,
   trusted: true,
+  machineVersion: 1,
   ready: true,
   reasons: [],
   members: [

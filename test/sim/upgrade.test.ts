@@ -1,9 +1,12 @@
 // A rolling upgrade: nodes of two programs under load, the switch that waits for the last of them, and an older one put back.
 import { t } from 'tap'
 import { blockHeaderBytes, recordAt, recordKind } from '../../lib/record/record.ts'
+import type { Readiness } from '../../lib/server/status.ts'
+import { readinessOf } from '../../lib/server/status-of.ts'
 import { type Depth, SimCluster } from '../../lib/sim/cluster.ts'
 import { keyValueMachines } from '../../lib/sim/ghost/machines.ts'
 import { KvWorkload } from '../../lib/sim/kv-workload.ts'
+import { DeepNode } from '../../lib/sim/node/deep-node.ts'
 import type { SimNode } from '../../lib/sim/node/sim-node.ts'
 import { blocksOf } from '../help/scene.ts'
 
@@ -66,6 +69,11 @@ class Bed {
     await this.cluster.play(ms)
     return this.workload.operations - before
   }
+}
+
+/** What an operator would be told by a node of a deep simulation. */
+function readiness({ opened: life }: DeepNode): Readiness {
+  return readinessOf({ life, reasons: [] })
 }
 
 /** The orders of a version in the log of a shallow node: index of each. */
@@ -134,6 +142,8 @@ for (const [depth, seeds] of [
           old.node!.read({ point, leastIndex: 0, patienceMs: 1_000, enough: null }, error => reads.push(error))
         }
         t.match(reads, [{ code: 'UNAVAILABLE' }, { code: 'UNAVAILABLE' }])
+        if (old instanceof DeepNode)
+          t.match(readiness(old), { ready: false, reasons: [/^machine version 2 is in force/] })
         t.same(bed.failed, [], 'no client notices')
 
         // Two are left, and one of them is needed as a voter.
@@ -149,6 +159,7 @@ for (const [depth, seeds] of [
         await bed.restart(old, 2)
         await bed.level()
         t.equal(old.replicated!.unable, null)
+        if (old instanceof DeepNode) t.match(readiness(old), { ready: true, reasons: [] })
         t.equal(bed.lines.length, 1)
       }
     }

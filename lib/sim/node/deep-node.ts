@@ -37,6 +37,11 @@ export class DeepNode extends SimNode {
     return this.disk.view
   }
 
+  /** The life of the production node; null where there is none. */
+  get opened(): NodeLife | null {
+    return this.#open
+  }
+
   protected newLife(): Life {
     return new Life(this.id, true)
   }
