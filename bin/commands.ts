@@ -37,6 +37,16 @@ export const commands: readonly CommandEntry[] = [
     summary: 'mend the data directory of a stopped node',
     load: async () => (await import('./repair.ts')).repair
   },
+  {
+    name: 'recover',
+    summary: 'found a new cluster on what is left of one that lost its quorum',
+    load: async () => (await import('./recover.ts')).recover
+  },
+  {
+    name: 'snapshot',
+    summary: 'save, verify and restore backups',
+    load: async () => (await import('./snapshot.ts')).snapshot
+  },
   { name: 'bench', summary: 'measure a cluster', load: async () => (await import('./bench.ts')).bench },
   {
     name: 'bench-load',

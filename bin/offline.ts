@@ -22,6 +22,7 @@ export async function offline<T>(work: () => Promise<T>): Promise<T> {
     if (error instanceof OpenError) throw new UsageError(error.message)
     if (error instanceof StrettoError && error.code === 'BAD_REQUEST') throw new UsageError(error.message)
     const code = faultCode(error)
+    if (code === 'ENOENT') throw new UsageError(faultText(error))
     if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS' || code === 'ENOTDIR' || code === 'EISDIR') {
       throw new UsageError(`this user may not do that here: ${faultText(error)}`)
     }

@@ -20,6 +20,8 @@ export interface LogSurvey {
   /** Blocks that the database holds above the base, sound or not. */
   readonly blocksHeld: number
   readonly findings: readonly string[]
+  /** A later version has written it: that is no damage. */
+  readonly newer: boolean
   /** The copy that was read, changed to the sound part of it; not open. */
   readonly copy: string
 }
@@ -31,7 +33,7 @@ const nothingPromised = { index: 0, term: 0, chain: 0 }
 export async function surveyLog(directory: string, memory: Memory | null, scratch: Scratch): Promise<LogSurvey> {
   const folder = join(directory, 'log')
   const copy = join(scratch.folder, 'log')
-  const nothing = { files: noFiles, base: null, recovered: null, blocksHeld: 0, copy }
+  const nothing = { files: noFiles, base: null, recovered: null, blocksHeld: 0, newer: false, copy }
   if (!(await exists(folder))) return { ...nothing, findings: ['the folder log is missing'] }
   const files = await checkLevelFiles(folder)
   const findings = files.faults.map(({ text }) => `log/${text}`)
@@ -39,7 +41,7 @@ export async function surveyLog(directory: string, memory: Memory | null, scratc
     return { ...nothing, files, findings: [...findings, 'the log cannot be read before it is repaired'] }
   }
   if (!files.isLevel) return { ...nothing, files, findings: [...findings, 'the folder log holds no database'] }
-  await mirrorLevel(folder, copy, 'symbolic')
+  await mirrorLevel(folder, copy)
   return { ...(await readLog(copy, memory, findings)), files }
 }
 
@@ -58,17 +60,18 @@ export async function readLog(
     const base = await readBaseOf(level)
     if (base instanceof OpenError) {
       findings.push(base.message)
-      return { base: null, recovered: null, blocksHeld: 0, findings, copy }
+      const newer = base.fault === 'newer-format'
+      return { base: null, recovered: null, blocksHeld: 0, findings, newer, copy }
     }
     const blocksHeld = await countBlocks(level, base.base.index)
     const believed = memory !== null && memory.clusterId === base.clusterId
     if (memory !== null && !believed) findings.push('the log belongs to another cluster than the memory of this node')
     const recovered = await recover(level, believed ? memory : strangerOf(base))
     findings.push(...recovered.findings)
-    return { base, recovered, blocksHeld, findings, copy }
+    return { base, recovered, blocksHeld, findings, newer: false, copy }
   } catch (error) {
     findings.push(openFault('the log', error instanceof Error ? error : new Error(String(error))).message)
-    return { base: null, recovered: null, blocksHeld: 0, findings, copy }
+    return { base: null, recovered: null, blocksHeld: 0, findings, newer: false, copy }
   } finally {
     if (level.status !== 'closed') await level.close()
   }

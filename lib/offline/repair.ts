@@ -81,10 +81,14 @@ async function makePlan(directory: string, survey: Survey, scratch: Scratch): Pr
     plan.notes.push('this node belongs to no cluster yet: there is nothing to mend')
     return plan
   }
-  const { memory, amnesia, findings } = survey.slots
+  const { memory, findings } = survey.slots
+  const newer = [survey.slots, survey.log, ...(survey.state === null ? [] : [survey.state])].find(part => part.newer)
+  if (newer !== undefined) {
+    plan.unmendable.push(`${newer.findings.at(-1)}: nothing is changed here by an older one`)
+    return plan
+  }
   if (memory === null) {
-    const text = amnesia ? 'this node has forgotten what it promised' : findings.join('; ')
-    plan.unmendable.push(amnesia ? `${text}: ${replaceText}` : text)
+    plan.unmendable.push(`this node has forgotten what it promised: ${replaceText}`)
     return plan
   }
   if (findings.length > 0) plan.notes.push(`${findings.join('; ')}: the next start writes it anew from the other`)

@@ -1,5 +1,5 @@
 // A place beside a data directory: its databases can be opened there without a byte of the directory being changed.
-import { copyFile, link, mkdir, mkdtemp, readdir, rm, stat, symlink } from 'node:fs/promises'
+import { copyFile, mkdir, mkdtemp, readdir, rm, stat, symlink } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { ClassicLevel } from 'classic-level'
@@ -39,24 +39,15 @@ export async function holdLock(directory: string, scratch: Scratch): Promise<() 
   return () => level.close()
 }
 
-/**
- * Makes `to` a copy of the database in `from`. Tables, which LevelDB never changes, become links: `symbolic` ones across
- * file systems, or `hard` ones, with which the copy can take the place of the original. Left out are the tables named.
- */
-export async function mirrorLevel(
-  from: string,
-  to: string,
-  links: 'symbolic' | 'hard',
-  leaveOut: ReadonlySet<string> = new Set()
-): Promise<void> {
+/** Makes `to` a copy of the database in `from`. Tables, which LevelDB never changes, become links. Left out are those named. */
+export async function mirrorLevel(from: string, to: string, leaveOut: ReadonlySet<string> = new Set()): Promise<void> {
   await mkdir(to, { recursive: true, mode: 0o700 })
   for (const entry of await readdir(from, { withFileTypes: true })) {
     const { name } = entry
     if (!entry.isFile() || leaveOut.has(name) || name === 'LOCK' || name.startsWith('LOG')) continue
     const source = resolve(from, name)
-    if (!isTableName(name)) await copyFile(source, join(to, name))
-    else if (links === 'hard') await link(source, join(to, name))
-    else await symlink(source, join(to, name))
+    if (isTableName(name)) await symlink(source, join(to, name))
+    else await copyFile(source, join(to, name))
   }
 }
 

@@ -10,6 +10,8 @@ export interface SlotsSurvey {
   readonly findings: readonly string[]
   /** What it promised is lost: it may return only as a new member. */
   readonly amnesia: boolean
+  /** A later version has written it: that is no damage. */
+  readonly newer: boolean
 }
 
 const slotStarts = [0, 4096] as const
@@ -19,7 +21,7 @@ export async function surveySlots(directory: string): Promise<SlotsSurvey> {
     if (error.code === 'ENOENT') return null
     throw error
   })
-  if (file === null) return { memory: null, findings: ['the file memory is missing'], amnesia: true }
+  if (file === null) return { memory: null, findings: ['the file memory is missing'], amnesia: true, newer: false }
   const findings: string[] = []
   const slots = slotStarts.map((start, number) => {
     const bytes = new Uint8Array(file.subarray(start, start + slotBytesMax))
@@ -34,5 +36,5 @@ export async function surveySlots(directory: string): Promise<SlotsSurvey> {
   const memory = newer ? null : (read[0]?.memory ?? null)
   const amnesia = memory === null && !newer && findings.length > 0
   if (amnesia) findings.push('no slot can be read: this node has forgotten what it promised')
-  return { memory, findings, amnesia }
+  return { memory, findings, amnesia, newer }
 }

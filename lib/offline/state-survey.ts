@@ -6,7 +6,8 @@ import { readU16, readU32, readU64 } from '../base/bytes.ts'
 import { StrettoError } from '../base/errors.ts'
 import { entryKeyText, headKey, readEntry, readHead, unsealed } from '../kv/rows.ts'
 import { levelFault, stateLevel } from '../kv/state-level.ts'
-import { decodeSidecar, type Sidecar } from '../machine/sidecar.ts'
+import { newerFormat } from '../machine/newer-format.ts'
+import { decodeSidecar, newerSidecar, type Sidecar } from '../machine/sidecar.ts'
 import { type LogId, logOrigin } from '../raft/types.ts'
 import { checkLevelFiles } from './level-files.ts'
 import { mirrorLevel, type Scratch } from './scratch.ts'
@@ -27,6 +28,8 @@ export interface StateSurvey {
   readonly bytes: number
   readonly findings: readonly string[]
   readonly isSound: boolean
+  /** A later version has written it: that is no damage. */
+  readonly newer: boolean
 }
 
 const kindNames = ['head', 'entries', 'history', 'effects', 'generations', 'leases', 'leaseKeys', 'deadlines']
@@ -55,7 +58,7 @@ export async function surveyState(directory: string, name: string, scratch: Scra
     return { ...empty, kind: 'key-value', bytes: files.bytes, applied: null, findings, isSound: false }
   }
   const copy = join(scratch.folder, name)
-  await mirrorLevel(folder, copy, 'symbolic')
+  await mirrorLevel(folder, copy)
   return { ...(await readState(copy, name, findings)), bytes: files.bytes }
 }
 
@@ -68,7 +71,8 @@ const blank: Omit<StateSurvey, 'name'> = {
   rows: {},
   bytes: 0,
   findings: [],
-  isSound: true
+  isSound: true,
+  newer: false
 }
 
 function emptyOr(names: readonly string[]): LogId | null {
@@ -101,6 +105,7 @@ class Reading {
   readonly #rows: Record<string, number> = {}
   #count = 0
   #damaged = 0
+  #newer = false
   #head: ReturnType<typeof readHead> | null = null
   #headSeen = false
   #revisionMax = 0
@@ -126,6 +131,7 @@ class Reading {
       else unsealed(key, row)
     } catch (error) {
       if (!(error instanceof StrettoError)) throw error
+      if (error.code === 'BAD_REQUEST') this.#newer = true
       this.#damaged++
       if (this.#damaged <= rowFindingsMax) this.find(error.message)
     }
@@ -147,10 +153,17 @@ class Reading {
     if (head === null) {
       const isSound = this.#findings.length === 0
       const applied = isSound ? logOrigin : null
-      return { ...blank, name, kind: 'key-value', applied, rows: this.#rows, findings: this.#findings, isSound }
+      const newer = this.#newer
+      return { ...blank, name, kind: 'key-value', applied, rows: this.#rows, findings: this.#findings, isSound, newer }
     }
     const sidecar = decodeSidecar(head.sidecar)
-    if (sidecar === null || sidecar.applied.index !== head.applied.index || sidecar.applied.term !== head.applied.term)
+    const later = newerSidecar(head.sidecar)
+    if (later !== null) this.find(later.message)
+    else if (
+      sidecar === null ||
+      sidecar.applied.index !== head.applied.index ||
+      sidecar.applied.term !== head.applied.term
+    )
       this.find('the sessions beside the state are not those of the state')
     if (this.#revisionMax > head.revision || this.#indexMax > head.applied.index)
       this.find('the state holds entries that are newer than it says it is')
@@ -164,7 +177,8 @@ class Reading {
       rows: this.#rows,
       bytes: 0,
       findings: this.#findings,
-      isSound: this.#findings.length === 0
+      isSound: this.#findings.length === 0,
+      newer: this.#newer || later !== null
     }
   }
 }
@@ -182,6 +196,8 @@ function readEmbedded(name: string, bytes: Uint8Array): StateSurvey {
   })
   const value = bytes.subarray(4)
   if (bytes.length < 32 || crc32(value) !== readU32(bytes, 0)) return damaged('the saved machine is damaged')
+  const later = newerFormat('the saved machine is', value, 1)
+  if (later !== null) return { ...damaged(later.message), newer: true }
   const sidecarBytes = readU32(value, 24)
   if (readU16(value, 0) !== 1 || 28 + sidecarBytes > value.length)
     return damaged('the file machine is no saved machine')

@@ -1,5 +1,6 @@
 // Plain HTTP on the node's port: health, status, metrics, the status page, and the keys under /v1/kv/.
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { type BackupDoor, createBackupHttp } from './backup-http.ts'
 import { type CallerRules, refuseCaller } from './callers.ts'
 import { createKvHttp, type HttpKv, kvPath } from './kv-http.ts'
 import type { NodeStatus, Readiness } from './status.ts'
@@ -13,6 +14,8 @@ export interface HttpView {
   metrics(): Promise<string>
   /** What serves the keys; null while the node is still starting. */
   kv(): HttpKv | null
+  /** Begins a backup; null while the node is still starting. */
+  readonly backup: BackupDoor
   readonly callers: CallerRules
 }
 
@@ -45,6 +48,7 @@ export function createHttpServer(view: HttpView): Server {
 /** Answers requests; never throws and never leaves one without an answer. */
 export function handleHttp(view: HttpView): Handler {
   const kv = createKvHttp(() => view.kv())
+  const backup = createBackupHttp(() => view.backup(), sendJson)
   const pages: Readonly<Record<string, Handler>> = {
     '/livez': (_, response) => sendJson(response, 200, { live: true }),
     '/readyz': (_, response) => {
@@ -68,6 +72,7 @@ export function handleHttp(view: HttpView): Handler {
       if (refusal !== null) return sendFault(request, response, 403, refusal)
       const path = pathOf(request)
       if (path.startsWith(kvPath)) return kv(request, response)
+      if (path === '/snapshot') return void backup(request, response)
       const page = Object.hasOwn(pages, path) ? pages[path] : undefined
       if (page === undefined) return sendFault(request, response, 404, 'there is nothing at this path')
       if (request.method !== 'GET' && request.method !== 'HEAD') {

@@ -1,5 +1,7 @@
 // The machine of one life of a node, and what the server shows of it.
-import type { StateMachine } from '../machine/machine.ts'
+import type { Done } from '../base/env.ts'
+import type { SnapshotSource, StateMachine } from '../machine/machine.ts'
+import type { Index } from '../raft/types.ts'
 
 export interface MachineInUse {
   readonly machine: StateMachine
@@ -8,4 +10,6 @@ export interface MachineInUse {
   readonly revision: () => number
   /** Size on disk. */
   readonly bytes: () => Promise<number>
+  /** Freezes the state for a backup once the disk has the record at `least`; absent where the machine makes none. */
+  readonly freeze?: (least: Index, done: Done<SnapshotSource | null>) => void
 }

@@ -17,6 +17,7 @@ import { clientMessageBytesMax, clientProtocol, clientSubprotocol, type Welcome 
 import { peerMessageBytesMax } from '../wire/peer.ts'
 import { peerSubprotocol } from '../wire/version.ts'
 import { formatAddress, isWildcard, parseAddress } from './address.ts'
+import { type OpenBackup, openBackup } from './backup.ts'
 import { refuseCaller } from './callers.ts'
 import { ClientPort } from './client-port.ts'
 import { FileDisk } from './file-disk.ts'
@@ -121,6 +122,7 @@ export class NodeServer implements Server {
       readiness: () => this.readiness(),
       metrics: () => this.metrics(),
       kv: () => this.#kv(),
+      backup: () => this.#backup(),
       callers
     }
     this.#http = createHttpServer(view)
@@ -330,6 +332,10 @@ export class NodeServer implements Server {
     if (this.life === null || this.#machine?.keyValue !== true) return null
     this.#client ??= connect([`ws://${this.ownAddress}`], { valueEncoding: 'bytes', name: 'http' })
     return this.#client
+  }
+
+  #backup(): Promise<OpenBackup> | null {
+    return this.life === null || this.#machine === null ? null : openBackup(this.#env, this.life, this.#machine)
   }
 
   #changed(): void {

@@ -37,7 +37,8 @@ const table: Record<string, readonly string[]> = {
     'kv',
     'transport/founding.ts',
     'client/real-env.ts',
-    'server/promised.ts'
+    'server/promised.ts',
+    'server/backup-format.ts'
   ],
   sim: [
     'base',

@@ -53,10 +53,10 @@ export async function live(
   }
 }
 
-/** A node that lived three times: what it wrote is in tables and in log files of both databases. */
-export async function filledDirectory(directory: string): Promise<ServerOptions> {
+/** A node that lived a few times: what it wrote is in tables and in log files of both databases. */
+export async function filledDirectory(directory: string, starts = 3): Promise<ServerOptions> {
   const options = await optionsFor(directory)
-  for (let start = 0; start < 3; start++) {
+  for (let start = 0; start < starts; start++) {
     await live(options, async client => {
       for (let round = 0; round < 10; round++) {
         const keys = Array.from({ length: 20 }, (_, number) => (start * 50 + round * 20 + number) % 300)

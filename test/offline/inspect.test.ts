@@ -51,7 +51,7 @@ async function contentOf(directory: string): Promise<string> {
       ['log', classicLevel],
       ['state-1', stateLevel]
     ] as const) {
-      await mirrorLevel(join(directory, name), join(folder, name), 'symbolic')
+      await mirrorLevel(join(directory, name), join(folder, name))
       const level = make(join(folder, name))
       await level.open()
       for (const [key, value] of await level.iterator().all()) {

@@ -2,7 +2,11 @@
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { crc32 } from 'node:zlib'
 import { type Test, t } from 'tap'
+import { writeU16, writeU32 } from '../../lib/base/bytes.ts'
+import { headKey } from '../../lib/kv/rows.ts'
+import { stateLevel } from '../../lib/kv/state-level.ts'
 import { inspectDirectory } from '../../lib/offline/inspect.ts'
 import { type Repair, repairDirectory } from '../../lib/offline/repair.ts'
 import type { ServerOptions } from '../../lib/server/options.ts'
@@ -150,6 +154,23 @@ t.test('one damaged slot is left to the next start; two are the end', async t =>
   t.match(await repaired(t, both), { mended: [], kept: null, unmendable: [/forgotten.*members replace/] })
   rmSync(join(both, 'memory'))
   t.match(await repaired(t, both), { unmendable: [/members replace/] })
+})
+
+t.test('what a later version has written is no damage, and nothing of it is changed', async t => {
+  await filled
+  const directory = copyOf(t, whole)
+  const level = stateLevel(join(directory, 'state-1'))
+  await level.open()
+  const row = new Uint8Array((await level.get(headKey))!)
+  writeU16(row, 0, 2)
+  writeU32(row, row.length - 4, crc32(row.subarray(0, -4), crc32(headKey)))
+  await level.put(headKey, row)
+  await level.close()
+  t.match((await inspectDirectory(directory)).findings.join('\n'), /written in format 2.*use a newer version/)
+  const before = pictureOf(directory)
+  const repair = await repairDirectory(directory)
+  t.match(repair, { mended: [], kept: null, unmendable: [/use a newer version: nothing is changed/] })
+  t.strictSame(pictureOf(directory), before)
 })
 
 t.test('a log without its base record, and a log of another cluster', async t => {

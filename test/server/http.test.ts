@@ -5,6 +5,7 @@ import { connect } from 'node:net'
 import { Script } from 'node:vm'
 import { t } from 'tap'
 import { StrettoError } from '../../lib/base/errors.ts'
+import type { OpenBackup } from '../../lib/server/backup.ts'
 import { refuseCaller } from '../../lib/server/callers.ts'
 import { createHttpServer, type HttpView } from '../../lib/server/http.ts'
 import type { PlainEntry } from '../../lib/server/json-entry.ts'
@@ -89,12 +90,14 @@ class FakeKv implements HttpKv {
 const kv = new FakeKv()
 let readiness: { ready: boolean; reasons: string[] } = { ready: true, reasons: [] }
 let serving: HttpKv | null = kv
+let backups: (() => Promise<OpenBackup>) | null = null
 
 const view: HttpView = {
   status: () => status,
   readiness: () => readiness,
   metrics: createMetrics({ status: () => status, counters: () => [{ turns: 5, logWriteMs: 1_500 }] }),
   kv: () => serving,
+  backup: () => backups?.() ?? null,
   callers: { hosts: new Set(['db.example']), origins: new Set(['https://app.example']) }
 }
 
@@ -395,6 +398,55 @@ t.test('what is no HTTP, or too much of it, ends the connection and nothing else
   t.equal((await ask('GET', '/livez')).status, 200)
   t.ok(server.headersTimeout <= 10_000 && server.headersTimeout > 0)
   t.ok(server.requestTimeout <= 30_000 && server.requestTimeout > 0)
+})
+
+t.test('a backup: whole, refused, or cut off where it cannot be whole', async t => {
+  let closed = 0
+  const backupOf = (pieces: () => AsyncGenerator<Uint8Array>): (() => Promise<OpenBackup>) => {
+    return async () => ({ size: 6, pieces, close: () => closed++ })
+  }
+  t.match(await ask('GET', '/snapshot'), { status: 503, json: { error: 'this node is still starting' } })
+  const whole = async function* () {
+    yield Buffer.from('abc')
+    yield Buffer.from('def')
+  }
+  backups = backupOf(whole)
+  t.match(await ask('GET', '/snapshot'), { status: 200, text: 'abcdef', headers: { 'content-length': '6' } })
+  t.equal(closed, 1)
+  t.match(await ask('POST', '/snapshot'), { status: 405, headers: { allow: 'GET' } })
+  t.equal((await ask('GET', '/snapshot', '', { origin: 'https://evil.example' })).status, 403)
+  t.equal(closed, 1)
+  backups = () => Promise.reject(new StrettoError('UNAVAILABLE', 'no leader is known'))
+  t.match(await ask('GET', '/snapshot'), { status: 503, json: { error: 'no leader is known', code: 'UNAVAILABLE' } })
+  backups = () => Promise.reject(new StrettoError('BAD_REQUEST', 'no backups here'))
+  t.equal((await ask('GET', '/snapshot')).status, 400)
+  backups = () => Promise.reject(new Error('secret'))
+  t.notMatch((await ask('GET', '/snapshot')).text, /secret/)
+  backups = backupOf(async function* () {
+    yield Buffer.from('abc')
+    throw new StrettoError('CORRUPT', 'a row is damaged')
+  })
+  const cut = await raw('GET /snapshot HTTP/1.1\r\nHost: localhost\r\n\r\n')
+  t.notMatch(cut, /def/, 'the connection is closed before the end')
+  t.equal(closed, 2)
+
+  let go = () => {}
+  const held = new Promise<void>(resolve => {
+    go = resolve
+  })
+  backups = backupOf(async function* () {
+    await held
+    yield* whole()
+  })
+  const two = [ask('GET', '/snapshot'), ask('GET', '/snapshot')]
+  t.match(await ask('GET', '/snapshot'), { status: 503, json: { error: /being read from this node already/ } })
+  go()
+  t.strictSame(
+    (await Promise.all(two)).map(({ text }) => text),
+    ['abcdef', 'abcdef']
+  )
+  t.equal(closed, 4)
+  backups = null
 })
 
 t.test('metrics in the text format of Prometheus', async t => {
