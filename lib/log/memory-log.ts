@@ -121,7 +121,9 @@ export class MemoryLog implements Log {
       const trusted = findings.length === 0
       this.#trusted = trusted
       if (trusted) image.mark = tail
-      const restored = { hard, base, last: tail, terms: this.#catalogue.terms(), memberships, mark, trusted }
+      const commit = trusted ? (state?.index ?? base.index) : base.index
+      const terms = this.#catalogue.terms()
+      const restored = { hard, base, last: tail, terms, memberships, mark, trusted, commit }
       done(null, { restored, base, tail, findings })
     }
     if (this.#stateOf === null) this.#env.soon(() => answer(null, null))

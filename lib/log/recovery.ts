@@ -32,6 +32,8 @@ export interface Recovered {
   readonly catalogue: Catalogue
   readonly memberships: readonly MembershipAt[]
   readonly trusted: boolean
+  /** Committed, for the state contains it; the base where the log is not trusted. */
+  readonly commit: Index
   readonly findings: readonly string[]
   /** Blocks at or below it have been believed by their keys: the scrub reads them later. */
   readonly unverified: Index
@@ -250,12 +252,14 @@ export class Recovery {
   }
 
   #judge(): void {
+    const { index } = this.#base
     const reasons = distrust(this.#catalogue, this.#memory.mark, this.#state)
     this.#done(null, {
       base: this.#base,
       catalogue: this.#catalogue,
       memberships: this.#memberships,
       trusted: reasons.length === 0,
+      commit: reasons.length === 0 ? (this.#state?.index ?? index) : index,
       findings: [...this.#findings, ...reasons],
       unverified: Math.min(this.#unverified, this.#catalogue.tail.index),
       leftovers: this.#leftovers

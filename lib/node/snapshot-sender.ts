@@ -158,7 +158,8 @@ export class SnapshotSender {
     const peer = this.#peer
     if (frozen === null || peer === null || this.#stopped) return
     const { env, raft, transport, limits } = this.#parts
-    if (raft.status.mode(peer) !== 'snapshot') return
+    // A leader that has just been elected may hold more in its state than it knows to be committed.
+    if (raft.status.mode(peer) !== 'snapshot' || raft.status.commit < frozen.meta.last.index) return
     const now = env.now()
     if (now >= this.#announceAt) {
       this.#announceAt = now + againMs

@@ -29,11 +29,12 @@ export class LogState {
   #cut: Index | null = null
   #blocks: Block[] = []
 
-  constructor(base: LogId, last: LogId, terms: readonly LogId[]) {
+  constructor(base: LogId, last: LogId, terms: readonly LogId[], commit: Index = base.index) {
     this.trail = new TermTrail(base, terms, last.index)
     assert(this.trail.lastTerm === last.term, 'the last record is of the last term')
     this.#last = last
-    this.#commit = base.index
+    assert(commit >= base.index && commit <= last.index, 'what is committed at the start is in the log')
+    this.#commit = commit
     this.#durable = last.index
     this.#handed = last.index
   }

@@ -130,7 +130,7 @@ export class CoreState {
     this.self = self
     this.config = config
     this.random = new Random(seed, self)
-    this.log = new LogState(restored.base, restored.last, restored.terms)
+    this.log = new LogState(restored.base, restored.last, restored.terms, restored.commit)
     this.memberships = new Memberships(restored.memberships)
     this.mark = restored.mark
     this.trusted = restored.trusted

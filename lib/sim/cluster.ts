@@ -4,6 +4,7 @@ import { foundingBase } from '../log/found-log.ts'
 import { LogImage } from '../log/memory-log.ts'
 import type { RaftConfig } from '../raft/config.ts'
 import type { Envelope } from '../raft/message.ts'
+import { hasQuorum } from '../raft/quorum.ts'
 import { type Index, type MemberKey, type Membership, memberKey, type Term } from '../raft/types.ts'
 import { MemoryFabric } from '../transport/memory-net.ts'
 import { Checks } from './checks/checks.ts'
@@ -134,6 +135,19 @@ export class SimCluster {
   /** Something that may not be passed over was found outside of the checks: the run ends with it. */
   fail(error: Error): void {
     this.#broken ??= error
+  }
+
+  /**
+   * Without these nodes there are still so many whose disks hold what they promised that they make a majority of each half
+   * of every configuration that may be in force somewhere.
+   */
+  canSpare(gone: readonly SimNode[]): boolean {
+    const whole = new Set(this.nodes.filter(node => !node.lost && !node.damaged && !gone.includes(node)))
+    const keys = new Set([...whole].map(node => node.key))
+    return (
+      2 * whole.size > this.nodes.length &&
+      this.checks.configurations.possible.every(membership => hasQuorum(membership, key => keys.has(key)))
+    )
   }
 
   /** Nothing but what a node itself does disturbs it any more. */

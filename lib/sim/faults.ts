@@ -73,7 +73,19 @@ export const faultClasses = {
   'full-disk': deal(9_000, [100, 2_500], [0, 1], 'there is no space left'),
   'slow-disk': deal(5_000, [300, 4_000], [3, 60], 'a disk takes so many times longer (amount)'),
   'hung-disk': deal(8_000, [200, 3_000], [0, 1], 'a disk answers nothing, and everything afterwards'),
-  'wiped-disk': deal(25_000, atOnce, [0, 1], 'a disk is lost for good, and its node with it')
+  'wiped-disk': deal(25_000, atOnce, [0, 1], 'a disk is lost for good, and its node with it'),
+  compaction: deal(
+    9_000,
+    [1_000, 6_000],
+    [0.5, 6],
+    'logs are cut as soon as they have grown (amount: KiB), so that who lags needs a snapshot'
+  ),
+  members: deal(
+    6_000,
+    atOnce,
+    [0, 1],
+    'the configuration changes: a voter becomes a learner, a learner a voter, who is lost is removed (amount: which)'
+  )
 } satisfies Record<string, Deal>
 
 export type FaultClass = keyof typeof faultClasses

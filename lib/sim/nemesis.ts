@@ -1,4 +1,7 @@
 // Carries a schedule of faults out on a cluster. What does not apply does nothing, so each part of a schedule is one too.
+
+import { nodeLimits } from '../node/limits.ts'
+import type { MemberKey, Membership } from '../raft/types.ts'
 import type { SimCluster } from './cluster.ts'
 import type { FaultClass, FaultEvent } from './faults.ts'
 import type { Death, SimNode } from './node/sim-node.ts'
@@ -102,6 +105,10 @@ export class Nemesis {
         return this.#rot(node, ms, Math.max(1, Math.floor(amount)))
       case 'wiped-disk':
         return this.#wipe(node)
+      case 'compaction':
+        return this.#compact(ms, amount * 1024)
+      case 'members':
+        return this.#change(node, amount)
       case 'io-error':
       case 'full-disk':
       case 'slow-disk':
@@ -238,8 +245,7 @@ export class Nemesis {
   #rot(node: SimNode, ms: number, blocks: number): readonly SimNode[] | null {
     const { world } = this.#cluster
     const mended = this.#cluster.nodes.every(each => !each.damaged) || world.now - this.#damagedAt > mendMsMax
-    if (!mended || node.lost || this.#broken + 1 > this.#minority || node.node?.raft.status.trusted !== true)
-      return null
+    if (!mended || node.lost || !this.#cluster.canSpare([node]) || node.node?.raft.status.trusted !== true) return null
     node.crash('killed')
     node.damaged = node.rot(blocks)
     if (node.damaged) this.#damagedAt = world.now
@@ -249,7 +255,7 @@ export class Nemesis {
 
   /** The node is gone with its disk: nobody comes back under its key. */
   #wipe(node: SimNode): readonly SimNode[] | null {
-    if (node.lost || this.#broken + 1 > this.#minority) return null
+    if (node.lost || !this.#cluster.canSpare([node])) return null
     node.crash('power')
     node.disk.wipe()
     node.lost = true
@@ -257,13 +263,29 @@ export class Nemesis {
     return [node]
   }
 
-  get #minority(): number {
-    return Math.floor((this.#cluster.nodes.length - 1) / 2)
+  /** Logs have a small bound for a while, and states are flushed often enough for that to matter. */
+  #compact(ms: number, bytes: number): readonly SimNode[] {
+    for (const { limits } of this.#cluster.nodes) {
+      limits.logBytesMax = bytes
+      limits.flushAfterMs = 200
+    }
+    this.#lasting(ms, () => {
+      for (const { limits } of this.#cluster.nodes) {
+        limits.logBytesMax = nodeLimits.logBytesMax
+        limits.flushAfterMs = nodeLimits.flushAfterMs
+      }
+    })
+    return this.#struck('compaction', [])
   }
 
-  /** Nodes whose disk is lost or not yet whole again. */
-  get #broken(): number {
-    return this.#cluster.nodes.filter(node => node.lost || node.damaged).length
+  /** Whoever leads is asked for another configuration; it may well refuse. */
+  #change(node: SimNode, amount: number): readonly SimNode[] | null {
+    const leader = this.#cluster.leader?.node
+    if (leader == null) return null
+    const { membership } = leader.raft.status
+    const lost = this.#cluster.nodes.find(each => each.lost && membership.members.some(({ key }) => key === each.key))
+    leader.change(nextMembership(membership, amount < 0.5 && lost !== undefined ? lost : node), () => {})
+    return this.#struck('members', [node])
   }
 
   #struck(kind: FaultClass, whom: readonly SimNode[]): readonly SimNode[] {
@@ -277,5 +299,22 @@ export class Nemesis {
     }
     this.#lifts.add(once)
     this.#cluster.world.after(ms, null, once)
+  }
+}
+
+/** A voter becomes a learner, a learner a voter; who is lost is removed. */
+function nextMembership({ voters, learners, members }: Membership, { key, lost }: SimNode): Membership {
+  if (lost) {
+    const stays = (other: MemberKey): boolean => other !== key
+    const left = members.filter(member => member.key !== key)
+    return { voters: voters.filter(stays), outgoing: null, learners: learners.filter(stays), members: left }
+  }
+  const isVoter = voters.includes(key)
+  const without = (keys: readonly MemberKey[]): MemberKey[] => keys.filter(other => other !== key)
+  return {
+    voters: isVoter ? without(voters) : [...voters, key],
+    outgoing: null,
+    learners: isVoter ? [...learners, key] : without(learners),
+    members
   }
 }

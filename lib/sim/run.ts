@@ -39,6 +39,8 @@ export interface RunReport {
   /** Calls of clients. */
   readonly operations: number
   readonly virtualMs: number
+  /** Times that a node took up a snapshot of its leader. */
+  readonly snapshots: number
   /** How often each class of fault has struck. */
   readonly faults: FaultCounts
   readonly violation: { readonly invariant: string; readonly message: string } | null
@@ -127,6 +129,7 @@ class Run {
       events: world.events,
       operations: this.#workload.operations,
       virtualMs: Math.round(world.now),
+      snapshots: nodes.reduce((sum, node) => sum + node.snapshots, 0),
       faults,
       violation,
       schedule: this.#schedule
@@ -150,7 +153,7 @@ class Run {
       // A disk that is not whole again may hold what nobody else of the majority has: it stays in.
       const candidates = core.filter(node => !node.damaged)
       const node = candidates[this.#chance.below(candidates.length)]
-      if (node === undefined || core.some(each => each.damaged)) break
+      if (node === undefined || core.some(each => each.damaged) || !this.#decides(core, node)) break
       core.splice(core.indexOf(node), 1)
       if (this.#chance.below(2) === 0) node.crash('killed')
       else {
@@ -164,6 +167,12 @@ class Run {
       node.start()
     }
     return core
+  }
+
+  /** Without this node the rest of the core is still a majority, whatever configuration is in force. */
+  #decides(core: readonly SimNode[], without: SimNode): boolean {
+    const { cluster } = this
+    return cluster.canSpare(cluster.nodes.filter(node => node === without || !core.includes(node)))
   }
 
   /** Whoever is still held up goes on: until then what waits for it waits. */
@@ -220,10 +229,10 @@ class Run {
     if (cluster.nodes.some(node => node.damaged)) return
     cluster.wires.heal()
     for (const node of cluster.nodes) node.crash('power')
-    let left = Math.floor((cluster.nodes.length - 1) / 2) - cluster.nodes.filter(node => node.lost).length
-    while (left-- > 0) {
-      const sound = cluster.nodes.filter(node => !node.lost)
-      sound[this.#chance.below(sound.length)]!.lost = true
+    for (;;) {
+      const spare = cluster.nodes.filter(node => !node.lost && cluster.canSpare([node]))
+      if (spare.length === 0) break
+      spare[this.#chance.below(spare.length)]!.lost = true
     }
     for (const node of cluster.nodes) node.start()
     const met = await cluster.play(electionMsMax, () => cluster.leader !== null)

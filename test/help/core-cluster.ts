@@ -340,7 +340,8 @@ export class CoreCluster {
       terms,
       memberships,
       mark: disk.mark,
-      trusted: disk.trusted
+      trusted: disk.trusted,
+      commit: disk.base.index
     }
     return new Core({ self: key, restored, config: this.config, seed: this.#seed * 1000 + boot, now: this.now })
   }

@@ -60,7 +60,8 @@ export class CorePeer {
       terms: [],
       memberships: [{ index: 0, membership: base.membership }],
       mark: logOrigin,
-      trusted: true
+      trusted: true,
+      commit: 0
     }
     this.core = new Core({ self: key, restored, config: defaultConfig, seed: 7, now: arrivals.now })
     this.#ask()

@@ -50,7 +50,8 @@ export class Solo {
       terms,
       memberships: [{ index: 0, membership }],
       mark: options.mark ?? last,
-      trusted: options.trusted ?? true
+      trusted: options.trusted ?? true,
+      commit: 0
     }
     const config = { ...defaultConfig, ...options.config }
     this.core = new Core({ self, restored, config, seed: 1, now: this.now })

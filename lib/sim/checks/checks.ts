@@ -15,6 +15,7 @@ import { Violation } from '../ghost/violation.ts'
 import type { Watcher } from '../ghost/watcher.ts'
 import type { Onlooker } from '../ghost/witness.ts'
 import type { SimNode } from '../node/sim-node.ts'
+import { Configurations } from './configurations.ts'
 import { Executions } from './executions.ts'
 import { Seen } from './seen.ts'
 
@@ -25,6 +26,7 @@ const faultMsMax = 3_000
 
 export class Checks implements Watcher {
   readonly executions = new Executions()
+  readonly configurations = new Configurations()
   readonly #now: () => number
   readonly #seen = new Map<SimNode, Seen>()
   readonly #byKey = new Map<MemberKey, Seen>()
@@ -69,6 +71,9 @@ export class Checks implements Watcher {
     seen.log.reset(base, ends)
     seen.cuts = node.log!.cuts
     seen.rejections = rejectionsOf(node)
+    seen.state = node.log!.base.state
+    this.#judgeBase(seen, node.log!.base)
+    this.configurations.began(seen, node.log!.base.membership)
     const { status } = node.node!.raft
     const { hard } = node.durable
     if (status.term < seen.term) throw new Violation('IS6', `${node.id}: term ${status.term} after term ${seen.term}`)
@@ -101,7 +106,10 @@ export class Checks implements Watcher {
     const { life } = node
     const here = (then: () => void): void => (life?.over === true ? undefined : then())
     return {
-      opened: durable => this.executions.opened(seen, durable.index),
+      opened: durable => {
+        seen.flushed = durable.index
+        this.executions.opened(seen, durable.index)
+      },
       executed: execution => here(() => this.executions.executed(seen, execution)),
       flushed: upTo => here(() => this.#judgeFlush(node, upTo))
     }
@@ -129,6 +137,20 @@ export class Checks implements Watcher {
 
   dropped(): void {}
 
+  /** A log begins only after what is committed, and is in the state on the same disk. */
+  #judgeBase(seen: Seen, base: ChainedId): void {
+    const { id } = seen.node
+    const ghost = this.#committedAt.get(base.index)
+    if (base.index > 0 && (ghost === undefined || ghost.chain !== base.chain || ghost.term !== base.term))
+      throw new Violation('IS9', `${id}: its log begins after ${base.index}@${base.term}, which was never committed`)
+    if (base.index > seen.flushed)
+      throw new Violation(
+        'IA2',
+        `${id}: its log begins after ${base.index}, and its state on disk ends at ${seen.flushed}`
+      )
+    seen.base = base.index
+  }
+
   /** Durability after the loss of any minority: what a client is told is on the disks of a majority. */
   answered(key: MemberKey, term: Term, index: Index): void {
     const seen = this.#byKey.get(key)
@@ -144,11 +166,15 @@ export class Checks implements Watcher {
     const { node } = seen
     const { status } = node.node!.raft
     if (
-      seen.follow(node.log!, block => this.#judgeStored(node, block)) &&
+      seen.follow(node.log!, block => this.#judgeStored(seen, block)) &&
       seen.ledTerm === status.term &&
       seen.ledTerm > 0
     )
       throw new Violation('IS2', `${node.id} leads term ${status.term} and has cut its log`)
+    const { base } = node.log!
+    // Another state, taken in beside this one: its next life opens it, and is judged then.
+    if (base.index > seen.base && base.state === seen.state) this.#judgeBase(seen, base)
+    this.configurations.judge(seen)
     const { applied } = node.node!
     if (status.term < seen.term)
       throw new Violation('IS6', `${node.id}: its term fell from ${seen.term} to ${status.term}`)
@@ -171,13 +197,15 @@ export class Checks implements Watcher {
   }
 
   /** Equal index and term, equal records, and equal records before. */
-  #judgeStored(node: SimNode, block: Block): void {
+  #judgeStored(seen: Seen, block: Block): void {
+    const { node } = seen
     const last = lastOf(block)
     const name = block.term * indexesMax + last
     const known = this.#chains.get(name)
     if (known === undefined) this.#chains.set(name, block.chain)
     else if (known !== block.chain)
       throw new Violation('IS3', `${node.id} stores another record at ${last}@${block.term} than was stored before`)
+    this.configurations.stored(seen, block)
   }
 
   #lead(seen: Seen, term: Term): void {
@@ -348,13 +376,17 @@ export class Checks implements Watcher {
   #holds(key: MemberKey, id: ChainedId): boolean {
     const seen = this.#byKey.get(key)
     if (seen === undefined) return false
-    if (seen.node.key === key && seen.node.durable.endAt(id.index)?.chain === id.chain) return true
+    const { durable } = seen.node
+    // What is below the base is in the state: see #judgeBase.
+    if (seen.node.key === key && (durable.base?.index ?? 0) > id.index) return true
+    if (seen.node.key === key && durable.endAt(id.index)?.chain === id.chain) return true
     return seen.hasHeld(id)
   }
 
   /** The state on disk contains nothing that the log on disk has not. */
   #judgeFlush(node: SimNode, upTo: LogId): void {
     const last = node.durable.last?.index ?? 0
+    this.#of(node).flushed = upTo.index
     if (!node.damaged && upTo.index > last)
       throw new Violation('IA2', `${node.id} has ${upTo.index} in its state on disk, and a log that ends at ${last}`)
   }

@@ -33,6 +33,11 @@ export class Seen {
   readonly matches = new Map<MemberKey, { match: Index; life: number }>()
   /** What it has acknowledged in each term: how far each life came, of those that came further than all before them. */
   readonly #acknowledged = new Map<Term, { match: Index; readonly life: number }[]>()
+  /** Where its log began when it was looked at last; and up to where its state on disk goes. */
+  base: Index = 0
+  flushed: Index = 0
+  /** The number of the state that it has in force. */
+  state = 0
   /** How often its log had been cut when it was followed last. */
   cuts = 0
   /** Position of the next record that its machine is to execute, in the order of all that were ever executed. */
