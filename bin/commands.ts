@@ -47,6 +47,21 @@ export const commands: readonly CommandEntry[] = [
     summary: 'save, verify and restore backups',
     load: async () => (await import('./snapshot.ts')).snapshot
   },
+  {
+    name: 'members',
+    summary: 'show the members of a cluster, and change them',
+    load: async () => (await import('./members.ts')).members
+  },
+  {
+    name: 'plan',
+    summary: 'show what a change of the members would do, without doing it',
+    load: async () => (await import('./plan.ts')).plan
+  },
+  {
+    name: 'transfer-leader',
+    summary: 'hand leadership to another voter',
+    load: async () => (await import('./transfer-leader.ts')).transferLeader
+  },
   { name: 'bench', summary: 'measure a cluster', load: async () => (await import('./bench.ts')).bench },
   {
     name: 'bench-load',

@@ -59,7 +59,22 @@ t.test('help of the whole and of each command', async t => {
 
 t.test('every option of the contract is there, with its variable', async t => {
   const options: Readonly<Record<string, readonly string[]>> = {
-    start: ['id', 'listen', 'advertise', 'data-dir', 'cluster', 'peer-secret-file', 'memory', 'config', 'insecure'],
+    start: [
+      'id',
+      'listen',
+      'advertise',
+      'data-dir',
+      'cluster',
+      'join',
+      'learner',
+      'peer-secret-file',
+      'memory',
+      'config',
+      'insecure'
+    ],
+    members: ['learner', 'address', 'endpoints', 'output', 'timeout'],
+    plan: ['learner', 'address', 'endpoints', 'output', 'timeout'],
+    'transfer-leader': ['endpoints', 'output', 'timeout'],
     cluster: ['nodes', 'base-port', 'data-dir', 'restart'],
     put: ['if-revision', 'if-absent', 'prev', 'not-after', 'endpoints', 'output', 'timeout'],
     get: ['prefix', 'range-end', 'limit', 'keys-only', 'count-only', 'consistency', 'min-revision'],
