@@ -39,7 +39,7 @@ export const commands: readonly CommandEntry[] = [
   },
   {
     name: 'recover',
-    summary: 'found a new cluster on what is left of one that lost its quorum',
+    summary: 'found a cluster anew on what is left of it',
     load: async () => (await import('./recover.ts')).recover
   },
   {

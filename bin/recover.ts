@@ -17,7 +17,7 @@ interface RecoverOptions extends OfflineOptions {
 
 export function recover(command: Command): void {
   command
-    .argument('<directories...>', 'the data directories of all survivors; none of them runs')
+    .argument('<dir...>', 'the data directories of all survivors; none of them runs')
     .option('--data-dir <dir>', 'where the data of the new cluster are to live; new (default: only compare)')
     .option('--id <id>', 'name of its first member (default: n1)')
     .option('--address <address>', 'where that is reached (default: 127.0.0.1:7001)')

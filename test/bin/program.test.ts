@@ -82,6 +82,10 @@ t.test('every option of the contract is there, with its variable', async t => {
     incr: ['by'],
     status: ['watch', 'endpoints'],
     bench: ['quick', 'json', 'duration', 'endpoints'],
+    inspect: ['output'],
+    repair: ['dry-run', 'output'],
+    recover: ['data-dir', 'id', 'address', 'yes', 'output'],
+    snapshot: ['id', 'data-dir', 'cluster', 'endpoints', 'timeout', 'output'],
     sim: ['seeds', 'seed', 'nodes', 'clients', 'duration', 'depth', 'faults', 'schedule', 'trace', 'output']
   }
   for (const [name, names] of Object.entries(options)) {

@@ -6,11 +6,13 @@ import { pino } from 'pino'
 import { t } from 'tap'
 import { freePorts } from '../../bin/local-cluster.ts'
 import { connect } from '../../lib/client/client.ts'
+import { inspectDirectory } from '../../lib/offline/inspect.ts'
 import { compareSurvivors, recoverCluster } from '../../lib/offline/recover.ts'
 import { revisionLeap } from '../../lib/offline/refound.ts'
 import { readServerOptions } from '../../lib/server/options.ts'
 import { type Server, startServer } from '../../lib/server/server.ts'
 import { copyOf, filledDirectory, folderOf, live, optionsFor, pictureOf } from '../help/offline-home.ts'
+import { connectOnly } from '../help/pinned.ts'
 import { eventually } from '../help/real-time.ts'
 
 t.setTimeout(120_000)
@@ -81,6 +83,32 @@ t.test('a cluster of one on the best survivor: all that was acknowledged, and no
   const again = join(folderOf(t), 'again')
   const other = await recoverCluster({ comparison, directory: again, id: 'm1', address: options.advertise })
   t.not(other.clusterId, founded.clusterId, 'each is a cluster of its own')
+})
+
+t.test('nodes with empty directories join the new cluster, and get all that it holds', async t => {
+  await filled
+  const folder = folderOf(t)
+  const options = await optionsFor(join(folder, 'm1'), 'm1')
+  const comparison = await compareSurvivors([n1])
+  const order = { comparison, directory: options.dataDir, id: 'm1', address: options.advertise }
+  const { clusterId, index } = await recoverCluster(order)
+  await live(options, async () => {
+    const [port] = await freePorts(1)
+    const flags = { id: 'm2', listen: `127.0.0.1:${port}`, 'data-dir': join(folder, 'm2'), join: options.advertise }
+    const joins = await readServerOptions({ flags, env: {}, directory: '/' })
+    const server = await startServer(joins, pino({ level: 'silent' }))
+    const isLevel = (): boolean => server.readiness().ready && server.status().appliedIndex > index
+    t.ok(await eventually(isLevel, 30_000))
+    t.equal(server.status().members.length, 2)
+    t.equal(server.status().clusterId, clusterId)
+    const other = connectOnly(joins.advertise)
+    t.equal((await other.get('late/19', { consistency: 'stale' }))?.value, '19')
+    await other.close()
+    await server.stop()
+  })
+  const joined = await inspectDirectory(join(folder, 'm2'))
+  t.strictSame(joined.findings, [])
+  t.match(joined, { id: 'm2', clusterId, base: { index } })
 })
 
 t.test('a damaged survivor counts for what is sound in it', async t => {
