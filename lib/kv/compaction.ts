@@ -12,8 +12,8 @@ import {
   generationsBelow,
   historyRange,
   indexOfGeneration,
-  lastIndexOfHistory,
-  revisionOfGeneration
+  revisionOfGeneration,
+  revisionOfHistory
 } from './rows.ts'
 import type { StateLevel } from './state-level.ts'
 
@@ -122,7 +122,10 @@ export class Compaction {
     this.#walk([walk], () => found({ base, below, above }))
   }
 
-  /** Places rise along a history row; one whose own CRC is wrong stays, since it does not tell. */
+  /**
+   * What a generation contains came with records up to its own, so a version of its revision or below has its place at or
+   * below the base: the keys of history tell enough. Those of the rest of the base's generation go with a later base.
+   */
   #sweep({ base, below }: Found): void {
     const all = (): 'delete' => 'delete'
     const walks: Walk[] = [
@@ -130,8 +133,8 @@ export class Compaction {
       { range: effectsUpTo(base), values: false, judge: all },
       {
         range: historyRange,
-        values: true,
-        judge: ([key, row]) => ((lastIndexOfHistory(key, row) ?? base + 1) <= base ? 'delete' : 'keep')
+        values: false,
+        judge: ([key]) => (revisionOfHistory(key) <= below ? 'delete' : 'keep')
       }
     ]
     this.#walk(walks, () => {

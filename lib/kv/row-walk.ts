@@ -5,8 +5,8 @@ import type { RowPair } from './snapshot-stream.ts'
 import { levelFault, type StateLevel, settle, unheard } from './state-level.ts'
 
 /** Looked at in one go, and deleted in one batch. */
-const sliceRowsMax = 256
-const sliceBytesMax = 32_768
+const sliceRowsMax = 1024
+const sliceBytesMax = 65_536
 const restMs = 2
 
 export type Verdict = 'keep' | 'delete' | 'stop'

@@ -193,22 +193,18 @@ export function revisionOfGeneration(rowKey: Uint8Array): number {
 
 /** Of the last record contained in a generation; null where the row is damaged. */
 export function indexOfGeneration(rowKey: Uint8Array, row: Uint8Array): Index | null {
-  const [index] = numbersIn(rowKey, row)
-  return index ?? null
-}
-
-/** The newest place in a row of history: index of its record. Null where the row is damaged. */
-export function lastIndexOfHistory(rowKey: Uint8Array, row: Uint8Array): Index | null {
-  return numbersIn(rowKey, row).at(-2) ?? null
-}
-
-function numbersIn(rowKey: Uint8Array, row: Uint8Array): readonly number[] {
   try {
-    return unpack(unsealed(rowKey, row)) as readonly number[]
+    const [index] = unpack(unsealed(rowKey, row)) as readonly Index[]
+    return index ?? null
   } catch (error) {
     asFault(error)
-    return []
+    return null
   }
+}
+
+/** Of the last version that a history row names, by its key. */
+export function revisionOfHistory(rowKey: Uint8Array): number {
+  return readU64(rowKey, rowKey.length - 8)
 }
 
 /** Does a key say that it is one of the state, of a kind in use or reserved? */
