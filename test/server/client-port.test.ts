@@ -5,11 +5,12 @@ import { concatBytes, readU32 } from '../../lib/base/bytes.ts'
 import { type Done, type Env } from '../../lib/base/env.ts'
 import { StrettoError } from '../../lib/base/errors.ts'
 import type { Source, StateMachine } from '../../lib/machine/machine.ts'
-import { pack } from '../../lib/record/pack.ts'
+import { type Packed, pack } from '../../lib/record/pack.ts'
 import { recordAt } from '../../lib/record/record.ts'
 import { ClientPort, type PortLimits, portLimits, resultFrame } from '../../lib/server/client-port.ts'
 import { MemoryFabric, MemoryNet } from '../../lib/transport/memory-net.ts'
 import type { Link, LinkHandler } from '../../lib/transport/net.ts'
+import { readMembers, readSettled, writeAdmin } from '../../lib/wire/admin.ts'
 import {
   frameKind,
   framesOf,
@@ -205,6 +206,7 @@ t.test('whoever breaks the protocol is told why, and the link is closed', async 
     'a record shorter than its header': [true, frameOf(frameKind.command, 31), /shorter/],
     'a read shorter than its head': [true, frameOf(frameKind.read, 31), /malformed read/],
     'a consistency that is none': [true, badConsistency(), /malformed read/],
+    'an admin frame shorter than its head': [true, frameOf(frameKind.admin, 15), /malformed admin/],
     'a credit of another length': [true, frameOf(frameKind.credit, 20), /malformed/]
   }
   for (const [name, [greeted, bytes, text]] of Object.entries(breaches)) {
@@ -299,6 +301,25 @@ t.test('a result becomes the frame of its kind', async t => {
   const refused = { code: 'SESSION_EXPIRED', fate: 'unknown', text: 'gone' } as const
   const frame = resultFrame(3, { kind: 'answer', answer: { ...answer, refused } })
   t.match(readRefused(frame), { number: 3, ...refused, retryAfterMs: null })
+})
+
+t.test('what is asked about the members is answered or refused by its number', async t => {
+  const bed = new Bed().lead()
+  const { link, handler } = bed.greeted()
+  const ask = (number: number, request: Packed): void => {
+    handler.message(writeAdmin({ number, patienceMs: 0, again: false, request }))
+  }
+  ask(61, ['members'])
+  ask(62, ['elect'])
+  ask(63, ['remove', 'n9'])
+  bed.settle()
+  const [unknown, members, none] = link.take()
+  t.match(readRefused(unknown!), { number: 62, code: 'BAD_REQUEST' })
+  const settled = readSettled(members!)
+  t.equal(settled.number, 61)
+  t.match(readMembers(settled.result), [{ id: 'n1', role: 'voter', leader: true }])
+  t.match(readRefused(none!), { number: 63, code: 'CONDITION_FAILED', text: 'no member n9' })
+  t.notOk(link.closed, 'the link goes on')
 })
 
 t.test('reads are answered from the machine, with the place they were served at', async t => {
