@@ -28,7 +28,8 @@ async function runStart(command: Command): Promise<void> {
     if (command.getOptionValueSource(name) !== 'cli') continue
     if (typeof value === 'string' || typeof value === 'boolean') flags[option.name()] = value
   }
-  const options = await readServerOptions({ flags, env: process.env, directory: process.cwd() })
+  const read = () => readServerOptions({ flags, env: process.env, directory: process.cwd() })
+  const options = await read()
   const { openLog } = await import('../lib/server/log.ts')
   const log = await openLog({ level: options.logLevel, readable: process.stdout.isTTY, fd: 1 })
   const told = stopSignal(log.logger)
@@ -36,9 +37,26 @@ async function runStart(command: Command): Promise<void> {
   if (options.insecure) log.logger.warn({ event: 'insecure' }, '--insecure: traffic is not encrypted')
   try {
     const server = await startNode(options, log.logger)
+    process.on('SIGHUP', () => void adjust(server, read, log.logger))
     await serve(server, options, log.logger, told)
   } finally {
     await log.close()
+  }
+}
+
+/** Reads the options again, and takes over those that may change while a node runs: at SIGHUP. */
+async function adjust(server: Server, read: () => Promise<ServerOptions>, log: Logger): Promise<void> {
+  try {
+    const options = await read()
+    server.adjust(options)
+    log.level = options.logLevel
+    const { logBytesMax, logLevel } = options
+    log.info(
+      { event: 'options', logBytesMax, logLevel },
+      `options read again: the log may grow to ${logBytesMax} bytes`
+    )
+  } catch (error) {
+    log.error({ event: 'options', err: error }, `the options stay as they were: ${faultText(error)}`)
   }
 }
 

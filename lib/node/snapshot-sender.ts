@@ -6,7 +6,7 @@ import type { SnapshotSource } from '../machine/machine.ts'
 import type { ReplicatedMachine } from '../machine/replicated-machine.ts'
 import type { Raft } from '../raft/doors.ts'
 import type { Index, MemberKey, SnapshotMeta } from '../raft/types.ts'
-import type { Transport } from '../transport/transport.ts'
+import { chunksMax, type Transport } from '../transport/transport.ts'
 import type { Counters } from './counters.ts'
 import type { NodeLimits } from './limits.ts'
 
@@ -28,8 +28,6 @@ interface Frozen {
   readonly meta: SnapshotMeta
 }
 
-/** Pieces under way at a time: the answer of one lets the next go. */
-const piecesMax = 4
 const pieceBytes = 65_536
 /** How long a peer may leave a piece unanswered, or a whole snapshot without use, before it is announced again. */
 const patienceMs = 10_000
@@ -165,7 +163,7 @@ export class SnapshotSender {
       this.#announceAt = now + againMs
       if (this.#underWay === 0) transport.send(raft.announce(peer, frozen.meta))
     }
-    if (this.#reading || this.#goesBack || this.#underWay >= piecesMax || this.#sent >= frozen.meta.size) return
+    if (this.#reading || this.#goesBack || this.#underWay >= chunksMax || this.#sent >= frozen.meta.size) return
     if (now < this.#nextAt) return this.#wait(this.#nextAt - now)
     this.#nextAt = Math.max(now - burstMs, this.#nextAt) + (1000 * pieceBytes) / limits.snapshotBytesPerSecond
     this.#read(frozen, peer)

@@ -1,6 +1,7 @@
 // The options of a node: flags before environment before file, each checked, each fault told in one line.
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
+import { nodeLimits } from '../node/limits.ts'
 import type { NodeId } from '../raft/types.ts'
 import { nodeIdPattern } from '../record/membership.ts'
 import { type Address, formatAddress, isLoopback, isWildcard, parseAddress } from './address.ts'
@@ -27,6 +28,8 @@ export interface ServerOptions {
   readonly insecure: boolean
   /** For the state's table and cache in memory. */
   readonly memoryBytes: number
+  /** What the log may grow to on disk before it is cut. */
+  readonly logBytesMax: number
   /** Names by which HTTP clients may call this node besides loopback and the advertised host, in lower case. */
   readonly hosts: readonly string[]
   /** Origins whose pages may use this node. */
@@ -64,6 +67,7 @@ export const serverOptionTexts: readonly ServerOptionText[] = [
   { name: 'peer-secret-file', value: 'FILE', summary: 'the secret that the nodes of a cluster share' },
   { name: 'insecure', value: null, summary: 'allow plaintext where other machines can reach it' },
   { name: 'memory', value: 'SIZE', summary: 'memory for recent writes and cached values (default: 256MiB)' },
+  { name: 'log-max', value: 'SIZE', summary: 'what the log may grow to before it is compacted (default: 1GiB)' },
   { name: 'allow-host', value: 'NAMES', summary: 'further host names of this node, with commas between them' },
   { name: 'allow-origin', value: 'ORIGINS', summary: 'origins whose web pages may use this node' },
   { name: 'log-level', value: 'LEVEL', summary: 'debug, info, warn, error or silent (default: info)' },
@@ -76,12 +80,12 @@ const reservedNames: ReadonlySet<string> = new Set([
   'tls-ca',
   'token-file',
   'priority',
-  'log-max',
   'history'
 ])
 
 const memoryBytesDefault = 268_435_456
 const memoryBytesMin = 16_777_216
+const logBytesMin = 1_048_576
 const configBytesMax = 1_048_576
 
 export interface OptionSources {
@@ -120,6 +124,7 @@ export async function readServerOptions(sources: OptionSources): Promise<ServerO
     peerSecret,
     insecure,
     memoryBytes: readMemory(values.get('memory')),
+    logBytesMax: readLogMax(values.get('log-max')),
     hosts: list(values.get('allow-host')).map(readHostName),
     origins: list(values.get('allow-origin')).map(readOrigin),
     logLevel
@@ -287,6 +292,13 @@ function readMemory(text: string | undefined): number {
   if (text === undefined) return memoryBytesDefault
   const bytes = parseSize(text)
   if (bytes < memoryBytesMin) throw new UsageError(`--memory '${text}' is too little: give at least 16MiB`)
+  return bytes
+}
+
+function readLogMax(text: string | undefined): number {
+  if (text === undefined) return nodeLimits.logBytesMax
+  const bytes = parseSize(text)
+  if (bytes < logBytesMin) throw new UsageError(`--log-max '${text}' is too little: give at least 1MiB`)
   return bytes
 }
 

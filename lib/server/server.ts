@@ -9,6 +9,7 @@ import { StrettoError } from '../base/errors.ts'
 import { type Client, connect } from '../client/client.ts'
 import { realEnv } from '../client/real-env.ts'
 import type { StateMachine } from '../machine/machine.ts'
+import { type NodeLimits, nodeLimits } from '../node/limits.ts'
 import type { NodeId } from '../raft/types.ts'
 import { recordBytesMax } from '../record/record.ts'
 import type { Founded } from '../transport/founding.ts'
@@ -21,6 +22,7 @@ import { type OpenBackup, openBackup } from './backup.ts'
 import { refuseCaller } from './callers.ts'
 import { ClientPort } from './client-port.ts'
 import { FileDisk } from './file-disk.ts'
+import { Findings } from './findings.ts'
 import { createHttpServer, type HttpView } from './http.ts'
 import { Joiner } from './join.ts'
 import { keyValueMachine } from './key-value.ts'
@@ -47,6 +49,8 @@ export interface Server {
   status(): NodeStatus
   readiness(): Readiness
   metrics(): Promise<string>
+  /** Takes over what may be changed while a node runs. */
+  adjust(options: Pick<ServerOptions, 'logBytesMax'>): void
   /** Hands leadership over, answers what was taken in, closes everything. */
   stop(): Promise<void>
   /** Comes when the node has ended by itself, with the reason. */
@@ -60,8 +64,6 @@ const livesWithinMs = 60_000
 const handOverMsMax = 1_500
 const clientPath = '/v1'
 const measureMs = 5_000
-const findingMs = 60_000
-const findingsMax = 64
 
 /**
  * Listens, opens the data directory and comes back when the node runs or waits for its founding.
@@ -89,11 +91,13 @@ export class NodeServer implements Server {
   readonly #joiner: Joiner
   readonly #metrics: () => Promise<string>
   readonly #startedAt = this.#env.now()
+  /** Of all lives; looked at while they run. */
+  readonly #limits: { -readonly [Name in keyof NodeLimits]: NodeLimits[Name] } = { ...nodeLimits }
   /** Null between two lives, before founding and after the end. */
   life: Life | null = null
   #machine: MachineInUse | null = null
   #stateBytes = 0
-  readonly #findings = new Map<string, number>()
+  readonly #findings: Findings
   #measuring: Cancel | null = null
   #waiting: readonly string[] = []
   #livesEnded: number[] = []
@@ -114,7 +118,9 @@ export class NodeServer implements Server {
       this.#events.emit('ended', error)
     }
     this.#options = options
+    this.adjust(options)
     this.#log = log
+    this.#findings = new Findings(this.#env, log)
     this.#make = make
     const callers = { hosts: ownNames(options), origins: new Set(options.origins) }
     const view: HttpView = {
@@ -142,7 +148,7 @@ export class NodeServer implements Server {
       env,
       life: () => this.life,
       welcome: () => this.#welcome(),
-      found: fault => this.#finding(fault.message),
+      found: fault => this.#findings.tell(fault.message),
       revision: () => this.#machine?.revision() ?? 0
     })
     this.#joiner = new Joiner({
@@ -154,7 +160,7 @@ export class NodeServer implements Server {
       waiting: reason => {
         this.#waiting = reason === null ? [] : [reason]
       },
-      say: line => this.#finding(line),
+      say: line => this.#findings.tell(line),
       ended: error => this.#end(error)
     })
     this.#metrics = createMetrics({
@@ -192,6 +198,13 @@ export class NodeServer implements Server {
 
   metrics(): Promise<string> {
     return this.#metrics()
+  }
+
+  /** Takes over what may be changed while a node runs. */
+  adjust({ logBytesMax }: Pick<ServerOptions, 'logBytesMax'>): void {
+    this.#limits.logBytesMax = logBytesMax
+    // Only what is flushed may be cut.
+    this.#limits.flushLogBytes = Math.min(nodeLimits.flushLogBytes, Math.ceil(logBytesMax / 4))
   }
 
   async start(): Promise<void> {
@@ -260,6 +273,7 @@ export class NodeServer implements Server {
         net: this.#peers,
         options: this.#options,
         disk: new FileDisk(this.#options.dataDir),
+        limits: this.#limits,
         machine: (state, use) => this.#makeMachine(join(this.#options.dataDir, state), use),
         founding: waiting => {
           this.#waiting = waiting.map(({ id, reason }) => `waiting for ${id}: ${reason}`)
@@ -271,7 +285,7 @@ export class NodeServer implements Server {
         changed: () => this.#changed(),
         failed: error => void this.#failed(error),
         renewed: () => void this.#renewed(),
-        say: line => this.#finding(line),
+        say: line => this.#findings.tell(line),
         halt: this.#halt.signal
       })
       this.#between = life.then(
@@ -398,15 +412,6 @@ export class NodeServer implements Server {
       }
       look()
     })
-  }
-
-  /** Told to the operator, each at most once a minute. */
-  #finding(line: string): void {
-    const now = this.#env.now()
-    if (now - (this.#findings.get(line) ?? Number.NEGATIVE_INFINITY) < findingMs) return
-    if (this.#findings.size >= findingsMax) this.#findings.clear()
-    this.#findings.set(line, now)
-    this.#log.warn({ event: 'finding' }, line)
   }
 
   #welcome(): Welcome {

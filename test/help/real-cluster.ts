@@ -113,6 +113,8 @@ export interface RealClusterSettings {
   readonly size?: number
   /** Where the data of a node live, when not beside those of the others. */
   readonly dataDirs?: Readonly<Record<string, string>>
+  /** Of each node. */
+  readonly args?: readonly string[]
 }
 
 export class RealCluster {
@@ -132,10 +134,10 @@ export class RealCluster {
   }
 
   /** Starts all nodes, n1 to the last, and comes back when each serves. They end with the test. */
-  static async start(t: Test, { size = 3, dataDirs = {} }: RealClusterSettings = {}): Promise<RealCluster> {
+  static async start(t: Test, { size = 3, dataDirs = {}, args = [] }: RealClusterSettings = {}): Promise<RealCluster> {
     const cluster = new RealCluster(t.testdir({}), await freePorts(size), dataDirs)
     t.teardown(() => cluster.#end())
-    await cluster.startAll()
+    await cluster.startAll(args)
     return cluster
   }
 
@@ -177,8 +179,8 @@ export class RealCluster {
     return node
   }
 
-  async startAll(): Promise<void> {
-    await Promise.all(this.ids.map(id => this.start(id).ready()))
+  async startAll(args: readonly string[] = []): Promise<void> {
+    await Promise.all(this.ids.map(id => this.start(id, { args }).ready()))
   }
 
   async killAll(): Promise<void> {

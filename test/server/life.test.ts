@@ -47,6 +47,7 @@ class Home {
       peerSecret: secret,
       insecure: false,
       memoryBytes: 33_554_432,
+      logBytesMax: 1_073_741_824,
       hosts: [],
       origins: [],
       logLevel: 'info'

@@ -43,6 +43,7 @@ t.test('nothing given: a single node on loopback, its data below the working dir
     peerSecret: null,
     insecure: false,
     memoryBytes: 268_435_456,
+    logBytesMax: 1_073_741_824,
     hosts: [],
     origins: [],
     logLevel: 'info'
