@@ -6,10 +6,15 @@ import { pino } from 'pino'
 import { type Test, t } from 'tap'
 import { freePorts } from '../../bin/local-cluster.ts'
 import { type Client, connect } from '../../lib/client/client.ts'
-import { parseAddress } from '../../lib/server/address.ts'
-import type { ServerOptions } from '../../lib/server/options.ts'
+import { readServerOptions } from '../../lib/server/options.ts'
 import { type Server, startServer } from '../../lib/server/server.ts'
 import { eventually } from '../help/real-time.ts'
+
+interface Outside {
+  readonly advertise?: string
+  readonly join?: readonly string[]
+  readonly learner?: boolean
+}
 
 /** Nodes of one test, each with a directory and an address of its own. */
 class Place {
@@ -38,28 +43,13 @@ class Place {
   }
 
   /** A node that founds a cluster of its own, or one that joins. */
-  async start(id: string, options: Partial<ServerOptions> = {}): Promise<Server> {
+  async start(id: string, options: Outside = {}): Promise<Server> {
     const advertise = options.advertise ?? this.address(id)
     const log = pino({ base: null }, { write: text => this.lines.push((JSON.parse(text) as { msg: string }).msg) })
-    const server = await startServer(
-      {
-        id,
-        listen: parseAddress(advertise),
-        advertise,
-        dataDir: join(this.#folder, id),
-        cluster: new Map(options.join === undefined ? [[id, advertise]] : []),
-        join: [],
-        learner: false,
-        peerSecret: null,
-        insecure: false,
-        memoryBytes: 33_554_432,
-        hosts: [],
-        origins: [],
-        logLevel: 'info',
-        ...options
-      },
-      log
-    )
+    const { join: others, learner } = options
+    const flags = { id, listen: advertise, 'data-dir': join(this.#folder, id), join: others?.join(','), learner }
+    const read = await readServerOptions({ flags, env: {}, directory: this.#folder })
+    const server = await startServer({ ...read, memoryBytes: 33_554_432 }, log)
     this.#t.teardown(() => server.stop())
     return server
   }
@@ -127,7 +117,7 @@ t.test('a member that is started at another address is found there', async t => 
   t.ok(await eventually(() => roleOf(first, 'n2') === 'voter' && second.readiness().ready))
   await second.stop()
   const elsewhere = place.address('another place')
-  const moved = await place.start('n2', { advertise: elsewhere, cluster: new Map([['n2', elsewhere]]) })
+  const moved = await place.start('n2', { advertise: elsewhere })
   t.ok(await eventually(() => first.status().members.some(({ address }) => address === elsewhere)))
   t.ok(await eventually(() => moved.readiness().ready))
   t.match(await place.client('n1').put('key', 'value'), { revision: Number }, 'both are needed for it')
