@@ -3,7 +3,7 @@
 // Nothing is thrown away: what gives way moves to DIR/repaired-N. The log is cut to its longest sound part and written
 // into a new database; the mark stays, so that a node which lacks what it promised is untrusted, and its peers bring it.
 // A state that is damaged anywhere is damaged as a whole, since lost rows do not show: it gives way to an empty one.
-import { mkdir, readdir, rename, rm } from 'node:fs/promises'
+import { mkdir, readdir, rename, rm, rmdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { nameOfState } from '../log/base-record.ts'
 import { syncFolder } from '../log/file-directory.ts'
@@ -151,8 +151,8 @@ async function planState(directory: string, survey: Survey, scratch: Scratch, pl
   plan.notes.push(base.index === 0 ? 'the next start builds the state from the log' : 'a leader brings the state again')
 }
 
-/** Moves away what gives way, and puts in its place what was made; each step is durable before the next. */
-async function carryOut(directory: string, plan: Plan): Promise<string> {
+/** Moves away what gives way, and puts in its place what was made. Gives the folder of what gave way, null for nothing. */
+async function carryOut(directory: string, plan: Plan): Promise<string | null> {
   const made = join(directory, mending)
   await rm(made, { recursive: true, force: true })
   await mkdir(made, { mode: 0o700 })
@@ -177,7 +177,9 @@ async function carryOut(directory: string, plan: Plan): Promise<string> {
   await rm(made, { recursive: true, force: true })
   await sync(join(directory, kept))
   await sync(directory)
-  return kept
+  if ((await readdir(join(directory, kept))).length > 0) return kept
+  await rmdir(join(directory, kept))
+  return null
 }
 
 function sync(folder: string): Promise<void> {

@@ -11,6 +11,8 @@ import { stateLevel } from '../../lib/kv/state-level.ts'
 import { OpenError } from '../../lib/log/faults.ts'
 import { classicLevel } from '../../lib/log/level.ts'
 import { type Inspection, inspectDirectory } from '../../lib/offline/inspect.ts'
+import { compareSurvivors } from '../../lib/offline/recover.ts'
+import { repairDirectory } from '../../lib/offline/repair.ts'
 import { mirrorLevel } from '../../lib/offline/scratch.ts'
 import { copyOf, filledDirectory, folderOf, pictureOf } from '../help/offline-home.ts'
 
@@ -175,6 +177,8 @@ t.test('a directory that a live process has is refused, and left as it is', asyn
   await t.rejects(inspectDirectory(directory), {
     message: `${directory} is in use by a live process: stop that node first`
   })
+  await t.rejects(repairDirectory(directory), { message: /in use by a live process/ })
+  await t.rejects(compareSurvivors([directory]), { message: /in use by a live process/ })
   child.kill('SIGKILL')
   await once(child, 'close')
   const killed: Inspection = await inspectDirectory(directory)

@@ -123,16 +123,17 @@ t.test('a state that is damaged anywhere gives way, and the log brings it back',
   const options = await filled
   const keys = await keysOf(options, copyOf(t, whole))
   t.ok(keys.size >= 300)
-  const cases: readonly ((state: string) => void)[] = [
-    state => hurt(largest(state, /\.ldb$/)),
-    state => rmSync(join(state, 'CURRENT')),
-    state => rmSync(state, { recursive: true })
+  const cases: readonly (readonly [spoil: (state: string) => void, keeps: readonly string[]])[] = [
+    [state => hurt(largest(state, /\.ldb$/)), ['state-1']],
+    [state => rmSync(join(state, 'CURRENT')), ['state-1']],
+    [state => rmSync(state, { recursive: true }), []]
   ]
-  for (const spoil of cases) {
+  for (const [spoil, keeps] of cases) {
     const directory = copyOf(t, whole)
     spoil(join(directory, 'state-1'))
     const repair = await repaired(t, directory)
-    t.match(repair, { kept: 'repaired-1', unmendable: [] })
+    t.strictSame(repair.unmendable, [])
+    t.strictSame(repair.kept === null ? [] : readdirSync(join(directory, repair.kept)), keeps)
     t.match(repair.mended, [/the state gives way to an empty one/])
     t.match(repair.notes, ['the next start builds the state from the log'])
     t.match(await inspectDirectory(directory), { sound: true, state: { kind: 'empty', appliedIndex: 0 } })
