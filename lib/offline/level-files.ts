@@ -5,6 +5,9 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { maskedCrc32c } from './crc32c.ts'
+import { type LogFileEnd, walkLogFile } from './level-log-file.ts'
+import { type Manifest, readManifest } from './manifest.ts'
+import { type Position, readVarint } from './varint.ts'
 
 /** `structure`: what leads to the content, so that LevelDB must not be given the file. `content`: parts of it. */
 export interface FileFault {
@@ -18,13 +21,13 @@ export interface FileFault {
 
 export interface LevelFiles {
   readonly faults: readonly FileFault[]
+  /** What the manifest does not name: a crash leaves such files, and LevelDB removes them when it is opened. */
+  readonly unused: readonly string[]
   readonly bytes: number
   /** False where no file is of LevelDB. */
   readonly isLevel: boolean
 }
 
-const logBlockBytes = 32_768
-const logHeaderBytes = 7
 const footerBytes = 48
 const trailerBytes = 5
 const magicLow = 0x8b80fb57
@@ -36,66 +39,72 @@ export function isTableName(name: string): boolean {
   return tableName.test(name)
 }
 
-/** Reads each file of the folder once; changes nothing. */
+/** Reads each file of the folder that is in use once; changes nothing. */
 export async function checkLevelFiles(folder: string): Promise<LevelFiles> {
   const names = (await readdir(folder)).filter(name => ours.test(name)).toSorted()
-  if (names.length === 0) return { faults: [], bytes: 0, isLevel: false }
+  if (names.length === 0) return { faults: [], unused: [], bytes: 0, isLevel: false }
   const faults: FileFault[] = []
-  let bytes = 0
   const manifest = await currentManifest(folder, names, faults)
+  const unused = manifest === null ? [] : names.filter(name => !isUsed(name, manifest))
+  const missing = manifest === null ? [] : [...manifest.tables.keys()].filter(number => !holdsTable(names, number))
+  for (const number of missing) faults.push({ file: '', kind: 'structure', text: `the table ${number} is missing` })
+  let bytes = 0
   for (const name of names) {
-    const isLog = name.endsWith('.log') || name === manifest
-    if (!isLog && !isTableName(name)) continue
+    const isLog = name.endsWith('.log')
+    if (unused.includes(name) || (!isLog && !isTableName(name))) continue
     const content = await readFile(join(folder, name))
     bytes += content.length
-    const fault = isLog ? logFault(name, content) : tableFault(name, content)
+    const length = manifest?.tables.get(numberOf(name)) ?? content.length
+    const fault = isLog ? logFault(name, content) : tableFault(name, content, length)
     if (fault !== null) faults.push(fault)
   }
-  return { faults, bytes, isLevel: true }
+  return { faults, unused, bytes, isLevel: true }
 }
 
-/** The name that CURRENT holds; null, and a fault, where it holds none of a file that is there. */
-async function currentManifest(folder: string, names: readonly string[], faults: FileFault[]): Promise<string | null> {
-  const fault = (text: string): null => {
-    faults.push({ file: 'CURRENT', kind: 'structure', text })
+function numberOf(name: string): number {
+  return Number.parseInt(name, 10)
+}
+
+function isUsed(name: string, { tables, firstLog }: Manifest): boolean {
+  if (name.endsWith('.log')) return numberOf(name) >= firstLog
+  return !isTableName(name) || tables.has(numberOf(name))
+}
+
+function holdsTable(names: readonly string[], number: number): boolean {
+  return names.some(name => isTableName(name) && numberOf(name) === number)
+}
+
+/** The manifest that CURRENT names; null, and a fault, where it does not lead to a sound one. */
+async function currentManifest(
+  folder: string,
+  names: readonly string[],
+  faults: FileFault[]
+): Promise<Manifest | null> {
+  const fault = (file: string, text: string): null => {
+    faults.push({ file, kind: 'structure', text })
     return null
   }
-  if (!names.includes('CURRENT')) return fault('CURRENT is missing')
+  if (!names.includes('CURRENT')) return fault('CURRENT', 'CURRENT is missing')
   const text = await readFile(join(folder, 'CURRENT'), 'latin1')
   const name = /^(MANIFEST-\d+)\n$/.exec(text)?.[1]
-  if (name === undefined || !names.includes(name)) return fault('CURRENT names no file that is there')
-  return name
+  if (name === undefined || !names.includes(name)) return fault('CURRENT', 'CURRENT names no file that is there')
+  const manifest = readManifest(await readFile(join(folder, name)))
+  if (manifest === null) return fault(name, `${name} says what is not known`)
+  // One that ends early may hide tables, and what they held.
+  if (manifest.end !== null) return fault(name, textOf(name, manifest.end))
+  return manifest
 }
 
-/** A log file or a manifest: records in blocks of 32 KiB. One that is not whole at the very end was never finished. */
+function textOf(file: string, { kind, at }: LogFileEnd): string {
+  if (kind === 'torn') return `${file} ends within a record`
+  return kind === 'hole' ? `${file} has a hole at byte ${at}` : `${file} is damaged at byte ${at}`
+}
+
+/** One that is not whole at its very end is what a crash leaves. */
 function logFault(file: string, bytes: Buffer): FileFault | null {
-  const isManifest = !file.endsWith('.log')
-  const kind = isManifest ? 'structure' : 'content'
-  let at = 0
-  while (at < bytes.length) {
-    const left = logBlockBytes - (at % logBlockBytes)
-    if (left < logHeaderBytes) {
-      at += left
-      continue
-    }
-    const end = at + logHeaderBytes + (at + 6 <= bytes.length ? bytes.readUInt16LE(at + 4) : 0)
-    if (at + logHeaderBytes > bytes.length || end > bytes.length) {
-      // A crash leaves a log like this. A manifest that ends early may hide tables, and what they held.
-      return isManifest ? { file, kind, text: `${file} ends within a record` } : null
-    }
-    const rest = bytes.subarray(at)
-    if (bytes[at + 6] === 0 && end === at + logHeaderBytes && bytes.readUInt32LE(at) === 0) {
-      return rest.every(byte => byte === 0)
-        ? null
-        : { file, kind, text: `${file} has a hole at byte ${at}`, soundBytes: at }
-    }
-    const isInBlock = end - at <= left
-    if (!isInBlock || maskedCrc32c(bytes.subarray(at + 6, end)) !== bytes.readUInt32LE(at)) {
-      return { file, kind, text: `${file} is damaged at byte ${at}`, soundBytes: at }
-    }
-    at = end
-  }
-  return null
+  const end = walkLogFile(bytes, () => {})
+  if (end === null || end.kind === 'torn') return null
+  return { file, kind: 'content', text: textOf(file, end), soundBytes: end.at }
 }
 
 interface Handle {
@@ -104,9 +113,9 @@ interface Handle {
 }
 
 /** A table: blocks with a check value each, an index of them, and a footer that tells where the index is. */
-function tableFault(file: string, bytes: Buffer): FileFault | null {
+function tableFault(file: string, bytes: Buffer, length: number): FileFault | null {
   const broken = (what: string): FileFault => ({ file, kind: 'structure', text: `${file}: ${what} is damaged` })
-  if (bytes.length < footerBytes) return broken('its end')
+  if (bytes.length !== length || bytes.length < footerBytes) return broken('its end')
   const footer = bytes.subarray(bytes.length - footerBytes)
   if (footer.readUInt32LE(40) !== magicLow || footer.readUInt32LE(44) !== magicHigh) return broken('its end')
   const cursor = { at: 0 }
@@ -154,23 +163,8 @@ function indexed(block: Buffer): Handle[] | null {
   return cursor.at === end ? handles : null
 }
 
-interface Position {
-  at: number
-}
-
 function readHandle(bytes: Buffer, cursor: Position): Handle | null {
   const at = readVarint(bytes, cursor)
   const size = readVarint(bytes, cursor)
   return at === null || size === null ? null : { at, size }
-}
-
-function readVarint(bytes: Buffer, cursor: Position): number | null {
-  let value = 0
-  for (let weight = 1; weight <= 2 ** 49; weight *= 128) {
-    const byte = bytes[cursor.at++]
-    if (byte === undefined) return null
-    value += (byte & 127) * weight
-    if (byte < 128) return value
-  }
-  return null
 }

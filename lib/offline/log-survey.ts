@@ -45,7 +45,7 @@ export async function surveyLog(directory: string, memory: Memory | null, scratc
   return { ...(await readLog(copy, memory, findings)), files }
 }
 
-const noFiles: LevelFiles = { faults: [], bytes: 0, isLevel: false }
+const noFiles: LevelFiles = { faults: [], unused: [], bytes: 0, isLevel: false }
 
 /** Reads the database in `copy`, and takes out of it what does not belong to the sound part of the log. */
 export async function readLog(

@@ -83,7 +83,7 @@ export async function rescueLog(
   const from = join(directory, 'log')
   const copy = join(scratch.folder, 'rescued')
   const lost = files.faults.filter(({ kind, file }) => kind === 'structure' && !file.startsWith('MANIFEST'))
-  await mirrorLevel(from, copy, new Set(lost.map(({ file }) => file)))
+  await mirrorLevel(from, copy, new Set([...files.unused, ...lost.map(({ file }) => file)]))
   for (const { file, soundBytes } of files.faults) {
     if (file.endsWith('.log') && soundBytes !== undefined) await truncate(join(copy, file), soundBytes)
   }

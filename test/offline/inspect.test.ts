@@ -146,6 +146,27 @@ function cutLog(directory: string): void {
   for (const name of readdirSync(folder)) if (name.endsWith('.log')) writeFileSync(join(folder, name), '')
 }
 
+t.test(
+  'what a crash leaves is no finding: files of LevelDB that are not in use, and an unfinished log file',
+  async t => {
+    await filled
+    const sound = await inspectDirectory(whole)
+    const crashed = copyOf(t, whole)
+    for (const folder of ['log', 'state-1']) {
+      const table = readFileSync(tableIn(join(crashed, folder)))
+      writeFileSync(join(crashed, folder, '000998.ldb'), table.subarray(0, table.length / 2))
+      writeFileSync(join(crashed, folder, '000999.ldb'), '')
+      writeFileSync(join(crashed, folder, '000001.log'), 'of before')
+      const wal = readdirSync(join(crashed, folder)).find(name => name.endsWith('.log') && name !== '000001.log')!
+      writeFileSync(join(crashed, folder, wal), Buffer.from([1, 2, 3, 4, 255, 0, 1, 9]), { flag: 'a' })
+    }
+    const inspection = await inspectDirectory(crashed)
+    const { bytes } = sound.state!
+    t.strictSame({ ...inspection, directory: whole, state: { ...inspection.state, bytes } }, sound)
+    t.ok(await contentOf(crashed).then(async content => content === (await contentOf(whole))))
+  }
+)
+
 t.test('what is no data directory, or not of a founded node', async t => {
   const folder = folderOf(t)
   const refused = async (directory: string, text: RegExp) => {
