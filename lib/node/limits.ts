@@ -27,6 +27,22 @@ export interface NodeLimits {
   readonly snapshotBytesPerSecond: number
   /** A peer that was not heard for so long is sent none. */
   readonly snapshotSilenceMsMax: number
+  /** A write of the log that takes longer shows a disk that does not keep up. */
+  readonly diskStallMs: number
+  /** So late a turn comes when the event loop stands; so often within the window, and it does not keep up. */
+  readonly loopStallMs: number
+  readonly loopStallsMax: number
+  readonly loopWindowMs: number
+  /** For how long a node must be without fault to be fit again. */
+  readonly fitAfterMs: number
+  /** A leader that is not fit and finds no successor steps down after this, where that helps. */
+  readonly giveWayMs: number
+  /** How soon it asks again who has not taken over. */
+  readonly giveWayAgainMs: number
+  /** For how long a voter of a higher priority must be level before it is made the leader. */
+  readonly preferMs: number
+  /** No leader hands over to a preferred voter more often than this. */
+  readonly preferAgainMs: number
   /** How often deadlines are looked at. */
   readonly sweepMs: number
 }
@@ -47,5 +63,14 @@ export const nodeLimits: NodeLimits = {
   logRecordsMax: 16_777_216,
   snapshotBytesPerSecond: 33_554_432,
   snapshotSilenceMsMax: 1_000,
+  diskStallMs: 1_000,
+  loopStallMs: 600,
+  loopStallsMax: 1,
+  loopWindowMs: 10_000,
+  fitAfterMs: 5_000,
+  giveWayMs: 2_400,
+  giveWayAgainMs: 10_000,
+  preferMs: 10_000,
+  preferAgainMs: 60_000,
   sweepMs: 50
 }

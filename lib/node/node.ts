@@ -15,12 +15,14 @@ import { Changes } from './changes.ts'
 import { Compaction } from './compaction.ts'
 import { type Counters, newCounters } from './counters.ts'
 import { Feeding } from './feeding.ts'
+import { Fitness, type Health } from './fitness.ts'
 import { Intake } from './intake.ts'
 import { type NodeLimits, nodeLimits } from './limits.ts'
 import type { NodeParts, PeerHealth, ReadTerms } from './parts.ts'
 import { Reads, readCost } from './reads.ts'
 import { type Refusal, refusal, type WriteDone } from './result.ts'
 import { SnapshotReceiver } from './snapshot-receiver.ts'
+import { defaultPriority, Succession } from './succession.ts'
 import { Upgrade } from './upgrade.ts'
 
 export class Node {
@@ -37,6 +39,8 @@ export class Node {
   readonly #receiver: SnapshotReceiver
   readonly #changes = new Changes()
   readonly #upgrade: Upgrade
+  readonly #fitness: Fitness
+  readonly #succession: Succession
   readonly #alarm: Alarm
   readonly #clusterTime = new ClusterTime()
   #inbox: Input[] = []
@@ -71,6 +75,16 @@ export class Node {
     const betweenFlushes = (then: () => void): void => this.#applier.betweenFlushes(then)
     const { found, place } = parts
     this.#upgrade = new Upgrade({ raft, machine, found, halted: error => this.#reads.refuseAll(error) })
+    this.#fitness = new Fitness(limits)
+    this.#succession = new Succession({
+      raft,
+      limits,
+      fitness: this.#fitness,
+      priority: parts.priority ?? defaultPriority,
+      runs: peer => this.#upgrade.runs(peer),
+      step: input => this.#input(input),
+      found
+    })
     this.#feeding = new Feeding({
       env,
       raft,
@@ -97,8 +111,9 @@ export class Node {
       message: envelope => this.#received(envelope),
       forwarded: (_from, request, answer) => this.#forwarded(request, answer),
       chunk: (from, chunk, answer) => this.#receiver.piece(from, chunk, answer),
-      greeted: (peer, { boot, machine: versions }) => {
+      greeted: (peer, { boot, machine: versions, priority = defaultPriority }) => {
         this.#upgrade.greeted(peer, versions)
+        this.#succession.greeted(peer, priority)
         this.#input({ kind: 'greeted', peer, boot })
       },
       closed: (peer, hint) => {
@@ -193,14 +208,19 @@ export class Node {
     })
   }
 
+  /** How well disk and event loop keep up. */
+  get health(): Health {
+    return { diskStallMs: this.#fitness.diskStallMs(this.#env.now()), unfit: this.#succession.unfit }
+  }
+
   /** Lets go of a snapshot that is half received, after the end. */
   release(done: Done): void {
     this.#receiver.stop(done)
   }
 
-  /** Hands leadership to another voter, or to the one furthest ahead. */
+  /** Hands leadership to another voter, or to the best of those that can take over at once. */
   transfer(to: MemberKey | null): void {
-    this.#input({ kind: 'transfer', to })
+    this.#input({ kind: 'transfer', to: to ?? this.#succession.best(this.#env.now()) })
   }
 
   /** Ends this life: callers are answered, nothing is sent or written any more. The parts are the owner's to close. */
@@ -318,8 +338,10 @@ export class Node {
     const begun = this.#env.now()
     const last = persist.blocks.at(-1)
     if (last !== undefined) this.#clusterTime.heard(readU64(last.bytes, blockHeaderBytes + recordAt.time))
+    this.#fitness.writeBegan(persist.mark, begun)
     this.#log.write(persist, error => {
       if (this.#over) return
+      this.#fitness.writeEnded(persist.mark, this.#env.now())
       if (error !== null) {
         this.#fail(error)
         return
@@ -350,7 +372,7 @@ export class Node {
     if (this.#over) return
     this.counters.coldFailures++
     this.#parts.found(error.message)
-    this.transfer(null)
+    this.#input({ kind: 'transfer', to: null })
   }
 
   #answered(answers: readonly Answer[]): void {
@@ -361,9 +383,12 @@ export class Node {
 
   /** Looks at deadlines and at the age of the state on disk, a few times a second. */
   #sweep(): void {
+    const due = this.#env.now() + this.limits.sweepMs
     this.#sweeper = this.#env.after(this.limits.sweepMs, () => {
       if (this.#over) return
       const now = this.#env.now()
+      this.#fitness.late(now - due, now)
+      this.#succession.look(now)
       this.#intake.expire(now)
       this.counters.refusedLate += this.#reads.expire(now)
       this.#applier.advance(this.raft.status.commit, this.raft.status.durable, now)

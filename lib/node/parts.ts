@@ -17,6 +17,8 @@ export interface NodeParts {
   readonly machine: ReplicatedMachine
   readonly transport: Transport
   readonly limits?: NodeLimits
+  /** Where several could lead, one of the highest does: 0 to 1000, 100 when absent. */
+  readonly priority?: number
   /** Cluster time of the last stamp in the log, milliseconds. */
   readonly lastStamp: number
   /** The result of a forwarded request as bytes, for the node that forwarded it. */

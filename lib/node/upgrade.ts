@@ -43,6 +43,13 @@ export class Upgrade {
     this.#offers.delete(peer)
   }
 
+  /** It is linked, and its program can run the version in force. */
+  runs(peer: MemberKey): boolean {
+    const offer = this.#offers.get(peer)
+    const { version } = this.#parts.machine
+    return offer !== undefined && offer[0] <= version && version <= offer[1]
+  }
+
   /** Why nothing can be read here; null where this node applies what the log holds. */
   get refusal(): StrettoError | null {
     return this.#refusal

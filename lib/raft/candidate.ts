@@ -9,7 +9,7 @@ import { compareLogIds } from './types.ts'
 
 /** May this node campaign now? Its own vote, too, is withheld while a lease promise runs. */
 export function canStand(state: CoreState): boolean {
-  return state.eligible && state.now >= state.promisedUntil
+  return state.eligible && !state.holdsBack && state.now >= state.promisedUntil
 }
 
 /** Asks whether an election would be won, without raising the term. */

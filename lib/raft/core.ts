@@ -27,6 +27,7 @@ import {
   peerRestarted,
   propose,
   settleLeader,
+  stepAside,
   tickLeader,
   transfer
 } from './leader.ts'
@@ -97,6 +98,12 @@ export class Core implements Raft {
         return
       case 'unable':
         unable(state)
+        return
+      case 'fit':
+        judged(state, input.fit)
+        return
+      case 'resign':
+        stepAside(state)
     }
   }
 
@@ -281,6 +288,12 @@ function compacted(state: CoreState, base: LogId): void {
 function unable(state: CoreState): void {
   state.able = false
   if (state.campaign !== null || state.lead !== null) state.becomeFollower(state.term, null)
+}
+
+/** The owner judges its own disk and event loop. */
+function judged(state: CoreState, fit: boolean): void {
+  if (state.fit && !fit) state.unfitAt = state.now
+  state.fit = fit
 }
 
 /** The log holds all that this node may have promised before its start, durably and as its leader has it. */

@@ -41,6 +41,10 @@ export function describeInput(input: Input): string {
       return `compacted ${describeLogId(input.base)}`
     case 'unable':
       return 'unable'
+    case 'fit':
+      return input.fit ? 'fit' : 'unfit'
+    case 'resign':
+      return 'resign'
     default:
       return unreachable(input)
   }

@@ -39,7 +39,7 @@ export type Input =
   | { readonly kind: 'propose'; readonly block: Block }
   /** Answered in `reads` or `refused` with the same ticket. */
   | { readonly kind: 'read'; readonly ticket: number }
-  /** Hand leadership over to `to`, or to the voter that is furthest ahead. */
+  /** Hand leadership over to `to`, or to the voter that is furthest ahead; not to one that is silent or far behind. */
   | { readonly kind: 'transfer'; readonly to: MemberKey | null }
   /** Leads to `target`, which is not joint. Answered in `changes` with the same ticket, once. */
   | { readonly kind: 'change'; readonly ticket: number; readonly target: Membership }
@@ -55,6 +55,10 @@ export type Input =
   | { readonly kind: 'compacted'; readonly base: LogId }
   /** This program cannot run what the log asks for: it follows and votes, and never leads again. */
   | { readonly kind: 'unable' }
+  /** Whether disk and event loop of this node keep up: while they do not, it lets others stand first. */
+  | { readonly kind: 'fit'; readonly fit: boolean }
+  /** Step down, where the others have gone on without the disk of this node. */
+  | { readonly kind: 'resign' }
 
 /** One per turn, however many inputs. */
 export interface Ready {

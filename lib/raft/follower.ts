@@ -76,7 +76,7 @@ export function tickFollower(state: CoreState): void {
 
 /** The leader hands over: campaign at once, without a pre-vote (thesis 3.10). */
 export function onTimeoutNow(state: CoreState, from: MemberKey): void {
-  if (state.leader === from && state.campaign === null && state.eligible) stand(state, true)
+  if (state.leader === from && state.campaign === null && state.eligible && !state.holdsBack) stand(state, true)
 }
 
 export function onReadIndexReply(state: CoreState, from: MemberKey, reply: ReadIndexReply): void {

@@ -3,7 +3,7 @@ import { assert } from '../base/assert.ts'
 import { isVoter, peersOf, votersOf } from './membership.ts'
 import type { AppendReply, SnapshotReply } from './message.ts'
 import { Progress } from './progress.ts'
-import { quorumValue } from './quorum.ts'
+import { hasQuorum, quorumValue } from './quorum.ts'
 import { ReadRounds } from './read-rounds.ts'
 import { checkProposed, dueToLeave, hasLeft, noteLeaving, settleChange } from './reconfiguration.ts'
 import type { CoreState, Leadership } from './state.ts'
@@ -101,7 +101,7 @@ export function transfer(state: CoreState, wanted: MemberKey | null): void {
   // Before its no-op a leader must go on accepting, and knows of no peer how far it is.
   if (lead === null || lead.transfer !== null || state.log.last.term !== state.term) return
   const to = wanted ?? furthestVoter(state, lead)
-  if (to === null || to === state.self || !isVoter(state.memberships.current, to)) return
+  if (to === null || to === state.self || !isVoter(state.memberships.current, to) || !mayFollow(state, lead, to)) return
   lead.transfer = { to, giveUpAt: now + config.electionTimeoutMsMin, toldAt: Number.NEGATIVE_INFINITY }
   tellTarget(state, lead)
 }
@@ -165,11 +165,40 @@ function furthestVoter(state: CoreState, lead: Leadership): MemberKey | null {
   let match = -1
   for (const key of votersOf(state.memberships.current)) {
     const progress = lead.progress.get(key)
-    if (progress === undefined || progress.match <= match) continue
+    if (progress === undefined || progress.match <= match || !mayFollow(state, lead, key)) continue
     best = key
     match = progress.match
   }
   return best
+}
+
+/**
+ * It answers, and its disk is so near to what is committed that the rest is a matter of moments: a leader that hands over
+ * accepts nothing meanwhile.
+ */
+function mayFollow(state: CoreState, lead: Leadership, key: MemberKey): boolean {
+  const progress = lead.progress.get(key)
+  if (progress === undefined || progress.mode === 'snapshot' || !isHeard(state, lead, key)) return false
+  return progress.match + state.config.promotionLackMax >= state.log.commit
+}
+
+function isHeard(state: CoreState, lead: Leadership, key: MemberKey): boolean {
+  const heardAt = lead.progress.get(key)?.heardAt ?? Number.NEGATIVE_INFINITY
+  return !state.copies.has(key) && state.now < heardAt + state.config.electionTimeoutMsMin
+}
+
+/**
+ * The owner has found this node unfit, and nobody has taken over. That helps where those who are heard make a quorum and
+ * hold more than the disk here does; where they do not, no other would do better.
+ */
+export function stepAside(state: CoreState): void {
+  const { lead, log } = state
+  if (lead === null) return
+  const isAhead = (key: MemberKey): boolean =>
+    key !== state.self && isHeard(state, lead, key) && lead.progress.get(key)!.match > log.durable
+  if (!hasQuorum(state.memberships.current, isAhead)) return
+  state.unfitAt = state.now
+  resign(state, lead)
 }
 
 /** Steps down for good, and names a successor so that nobody has to wait for a timeout. */

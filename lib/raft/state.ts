@@ -13,6 +13,9 @@ import type { HardState, Index, LogId, MemberKey, Membership, Restored, Role, Te
 /** An untrusted node reads for itself: what it learns is an index at or above all that it may have promised before. */
 export const trustTicket = -1
 
+/** So many of the longest election timeouts without a leader, and a node that is not fit stands like every other. */
+const unfitTimeouts = 3
+
 export interface CoreOptions {
   readonly self: MemberKey
   readonly restored: Restored
@@ -82,6 +85,10 @@ export class CoreState {
   trusted: boolean
   /** The program can run what the log asks for. */
   able = true
+  /** Disk and event loop keep up, as far as the owner can tell. */
+  fit = true
+  /** Since when they do not, or when this node last stepped down for it. */
+  unfitAt = Number.NEGATIVE_INFINITY
   campaign: Campaign | null = null
   lead: Leadership | null = null
   readonly asked: AskedReads
@@ -157,6 +164,14 @@ export class CoreState {
     if (!this.trusted || !this.able) return false
     const { memberships, self } = this
     return isVoter(memberships.current, self) || isVoter(memberships.replaced(this.log.commit), self)
+  }
+
+  /**
+   * Not fit, it lets the others stand first. It is a delay and no more: where all are unfit, one of them must lead.
+   */
+  get holdsBack(): boolean {
+    if (this.fit) return false
+    return this.now < Math.max(this.leaderHeardAt, this.unfitAt) + unfitTimeouts * this.config.electionTimeoutMsMax
   }
 
   passiveRole(): Role {

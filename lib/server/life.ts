@@ -14,6 +14,7 @@ import { ReplicatedMachine, replicatedMachineDefaults } from '../machine/replica
 import type { NodeLimits } from '../node/limits.ts'
 import { Node } from '../node/node.ts'
 import type { SparePlace } from '../node/snapshot-receiver.ts'
+import { defaultPriority } from '../node/succession.ts'
 import { defaultConfig } from '../raft/config.ts'
 import { Core } from '../raft/core.ts'
 import { type Base, type LogId, lastOf, type Membership, memberKey } from '../raft/types.ts'
@@ -32,7 +33,8 @@ export interface LifeParts {
   readonly env: Env
   /** For links between nodes. */
   readonly net: Net
-  readonly options: Pick<ServerOptions, 'id' | 'cluster' | 'advertise' | 'peerSecret'>
+  readonly options: Pick<ServerOptions, 'id' | 'cluster' | 'advertise' | 'peerSecret'> &
+    Partial<Pick<ServerOptions, 'priority'>>
   readonly disk: Disk
   /**
    * Makes the state machine, not yet open, over the state directory of this name, which the disk holds. `use`: whether it
@@ -121,6 +123,7 @@ export async function openLife(parts: LifeParts): Promise<Life> {
   for (const finding of opened.findings) say(finding)
   const { id, incarnation, clusterId, boot } = memory.memory
   const self = memberKey(id, incarnation)
+  const { priority = defaultPriority } = options
   try {
     const peers = new Peers({
       env,
@@ -130,6 +133,7 @@ export async function openLife(parts: LifeParts): Promise<Life> {
       clusterId: clusterId!,
       boot,
       machine: versionsOf(parts),
+      priority,
       secret: options.peerSecret ?? noSecret,
       founding: foundedWith(opened.base),
       log: say
@@ -150,6 +154,7 @@ export async function openLife(parts: LifeParts): Promise<Life> {
       place: (state, done) => placeFor(parts, state, done),
       renewed,
       failed,
+      priority,
       ...(parts.limits && { limits: parts.limits })
     })
     await promised(done => peers.listen(error => done(error)))

@@ -58,6 +58,16 @@ const statusGauges: readonly StatusGauge[] = [
     status => (status.trusted ? 1 : 0)
   ],
   ['insecure', '1 where plaintext was allowed by --insecure.', status => (status.insecure ? 1 : 0)],
+  [
+    'fit',
+    '0 where disk or event loop do not keep up, so that another node is to lead.',
+    ({ health }) => (health.unfit === null ? 1 : 0)
+  ],
+  [
+    'disk_stall_seconds',
+    'For how long the oldest write of the log has been under way.',
+    ({ health }) => health.diskStallMs / 1_000
+  ],
   ['first_index', 'Index of the first record in the log.', status => status.firstIndex],
   ['last_index', 'Index of the last record in the log.', status => status.lastIndex],
   ['durable_index', 'Index up to which the log is on stable storage.', status => status.durableIndex],

@@ -2,8 +2,10 @@
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { nodeLimits } from '../node/limits.ts'
+import { defaultPriority } from '../node/succession.ts'
 import type { NodeId } from '../raft/types.ts'
 import { nodeIdPattern } from '../record/membership.ts'
+import { priorityMax } from '../wire/peer.ts'
 import { type Address, formatAddress, isLoopback, isWildcard, parseAddress } from './address.ts'
 import { nearestName } from './nearest.ts'
 import { readPeerSecret } from './peer-secret.ts'
@@ -30,6 +32,8 @@ export interface ServerOptions {
   readonly memoryBytes: number
   /** What the log may grow to on disk before it is cut. */
   readonly logBytesMax: number
+  /** Of the voters that could lead, one of the highest does. */
+  readonly priority: number
   /** Names by which HTTP clients may call this node besides loopback and the advertised host, in lower case. */
   readonly hosts: readonly string[]
   /** Origins whose pages may use this node. */
@@ -68,20 +72,14 @@ export const serverOptionTexts: readonly ServerOptionText[] = [
   { name: 'insecure', value: null, summary: 'allow plaintext where other machines can reach it' },
   { name: 'memory', value: 'SIZE', summary: 'memory for recent writes and cached values (default: 256MiB)' },
   { name: 'log-max', value: 'SIZE', summary: 'what the log may grow to before it is compacted (default: 1GiB)' },
+  { name: 'priority', value: 'NUMBER', summary: 'how gladly it leads, 0 to 1000; the highest does (default: 100)' },
   { name: 'allow-host', value: 'NAMES', summary: 'further host names of this node, with commas between them' },
   { name: 'allow-origin', value: 'ORIGINS', summary: 'origins whose web pages may use this node' },
   { name: 'log-level', value: 'LEVEL', summary: 'debug, info, warn, error or silent (default: info)' },
   { name: 'config', value: 'FILE', summary: 'a YAML or JSON file with any of these options' }
 ]
 
-const reservedNames: ReadonlySet<string> = new Set([
-  'tls-cert',
-  'tls-key',
-  'tls-ca',
-  'token-file',
-  'priority',
-  'history'
-])
+const reservedNames: ReadonlySet<string> = new Set(['tls-cert', 'tls-key', 'tls-ca', 'token-file', 'history'])
 
 const memoryBytesDefault = 268_435_456
 const memoryBytesMin = 16_777_216
@@ -125,6 +123,7 @@ export async function readServerOptions(sources: OptionSources): Promise<ServerO
     insecure,
     memoryBytes: readMemory(values.get('memory')),
     logBytesMax: readLogMax(values.get('log-max')),
+    priority: readPriority(values.get('priority')),
     hosts: list(values.get('allow-host')).map(readHostName),
     origins: list(values.get('allow-origin')).map(readOrigin),
     logLevel
@@ -300,6 +299,13 @@ function readLogMax(text: string | undefined): number {
   const bytes = parseSize(text)
   if (bytes < logBytesMin) throw new UsageError(`--log-max '${text}' is too little: give at least 1MiB`)
   return bytes
+}
+
+function readPriority(text: string | undefined): number {
+  if (text === undefined) return defaultPriority
+  const priority = /^\d{1,4}$/.test(text) ? Number(text) : Number.NaN
+  if (priority <= priorityMax) return priority
+  throw new UsageError(`'${text}' for --priority is no whole number from 0 to ${priorityMax}`)
 }
 
 function readSwitch(name: string, text: string | undefined): boolean {

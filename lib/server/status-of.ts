@@ -33,6 +33,7 @@ export function statusOf(parts: StatusParts): NodeStatus {
     rssBytes: process.memoryUsage.rss(),
     uptimeMs,
     version,
+    priority: options.priority,
     insecure: options.insecure
   }
   if (life === null) {
@@ -58,6 +59,7 @@ export function statusOf(parts: StatusParts): NodeStatus {
     trusted: status.trusted,
     machineVersion: life.replicated.version,
     members: membersOf(life),
+    health: life.node.health,
     logBytes: life.log.bytes
   }
 }
@@ -115,5 +117,6 @@ const nobody = {
   appliedIndex: 0,
   trusted: true,
   machineVersion: 0,
+  health: { diskStallMs: 0, unfit: null },
   logBytes: 0
 } as const

@@ -1,4 +1,5 @@
 // What a node tells about itself: the JSON of /status, of `stretto status` and of the status page.
+import type { Health } from '../node/fitness.ts'
 import type { NodeId, Term } from '../raft/types.ts'
 
 export type StatusRole = 'leader' | 'follower' | 'candidate' | 'learner'
@@ -25,6 +26,10 @@ export interface NodeStatus {
   readonly ready: boolean
   readonly reasons: readonly string[]
   readonly members: readonly StatusMember[]
+  /** As it judges itself. */
+  readonly health: Health
+  /** Of the voters that could lead, one of the highest does. */
+  readonly priority: number
   readonly logBytes: number
   readonly stateBytes: number
   readonly rssBytes: number

@@ -35,6 +35,8 @@ export interface Identity {
   readonly clusterId: string
   readonly boot: number
   readonly machine: VersionRange
+  /** Absent: a hello without one, which stands for the default. */
+  readonly priority?: number
   /** Empty where the operator has set none. */
   readonly secret: Uint8Array
   /** Tests speak other versions. */
@@ -167,8 +169,9 @@ export class Handshake implements LinkHandler {
   }
 
   #sayHello(to: MemberKey | null): void {
-    const { env, self, clusterId, boot, machine, protocol = protocolRange } = this.#identity
-    const hello = { protocol, clusterId, from: self, to, boot, machine, nonce: nonce(env) }
+    const { env, self, clusterId, boot, machine, protocol = protocolRange, priority } = this.#identity
+    const said = { protocol, clusterId, from: self, to, boot, machine, nonce: nonce(env) }
+    const hello = priority === undefined ? said : { ...said, priority }
     this.#mine = writePeerFrame({ kind: 'hello', hello })
     this.#link!.send(this.#mine)
   }

@@ -28,6 +28,8 @@ export interface PeersOptions {
   readonly boot: number
   /** Machine versions this node can run. */
   readonly machine: VersionRange
+  /** Of those that could lead, one of the highest is to. */
+  readonly priority?: number
   /** Shared by all nodes of the cluster; empty for none. */
   readonly secret: Uint8Array
   /** What the cluster was founded with, for nodes that have not heard of it yet; null when no longer known. */
@@ -237,8 +239,9 @@ export class Peers implements Transport, PeerLinkOwner {
 
   #greet(link: PeerLink): void {
     this.#current.set(link.peer, link)
-    const { boot, protocol, machine } = link.hello
-    this.#handler!.greeted(link.peer, { boot, protocol, machine })
+    const { boot, protocol, machine, priority } = link.hello
+    const greeting = { boot, protocol, machine }
+    this.#handler!.greeted(link.peer, priority === undefined ? greeting : { ...greeting, priority })
   }
 
   /** The other side would not have dialled the newer link if it still had the older one. */

@@ -48,4 +48,6 @@ export interface Greeting {
   readonly protocol: readonly [number, number]
   /** Machine versions the peer can run, inclusive. */
   readonly machine: readonly [number, number]
+  /** Of those that could lead, one of the highest is to; absent where the peer names none. */
+  readonly priority?: number
 }

@@ -1,7 +1,8 @@
 // Frames between nodes: one WebSocket binary message each, at most 16 MiB. The first byte is the kind.
 //
 //   1 hello     msgpack [version lowest, version highest, cluster id, from, to or null, boot, machine lowest, machine highest,
-//               nonce]. Cluster id: 32 hexadecimal digits, or empty while the cluster is being founded. Nonce: 16 bytes.
+//               nonce, priority]. Cluster id: 32 hexadecimal digits, or empty while the cluster is being founded. Nonce: 16 bytes.
+//               Priority: 0 to 1000; it may be missing, and is 100 then.
 //               A hello may grow at its end; its first two fields never change.
 //   2 proof     32 bytes: HMAC-SHA256 over both hellos, see transport/handshake.ts
 //   3 refusal   msgpack [code, text]: why the sender closes the link next. Codes: refusalCodes below, counted from 0.
@@ -34,6 +35,7 @@ export const proofBytes = 32
 export const nonceBytes = 16
 /** Snapshots travel in pieces of this size, so that a heartbeat never waits behind more than a few of them. */
 export const chunkBytesMax = 65_536
+export const priorityMax = 1000
 /** Nodes that a cluster may be founded with. */
 export const foundersMax = 64
 
@@ -83,6 +85,8 @@ export interface Hello {
   readonly boot: number
   readonly machine: VersionRange
   readonly nonce: Uint8Array
+  /** Absent where the hello ends before it. */
+  readonly priority?: number
 }
 
 /** What a node that is being founded says of what it knows. */
@@ -125,7 +129,7 @@ const chunkHeaderBytesMax = 64
 export function writePeerFrame(frame: PeerFrame): Uint8Array {
   switch (frame.kind) {
     case 'hello': {
-      const { protocol, clusterId, from, to, boot, machine, nonce } = frame.hello
+      const { protocol, clusterId, from, to, boot, machine, nonce, priority } = frame.hello
       return packed(frameKind.hello, [
         protocol[0],
         protocol[1],
@@ -135,7 +139,8 @@ export function writePeerFrame(frame: PeerFrame): Uint8Array {
         boot,
         machine[0],
         machine[1],
-        nonce
+        nonce,
+        ...(priority === undefined ? [] : [priority])
       ])
     }
     case 'proof':
@@ -222,7 +227,9 @@ function readHello(bytes: Uint8Array): Hello {
   const to = fields.nullOr(() => fields.memberKey())
   const boot = fields.integer()
   const machine = readVersions(fields)
-  return { protocol, clusterId, from, to, boot, machine, nonce: own(fields.bytes(nonceBytes, nonceBytes), 0) }
+  const nonce = own(fields.bytes(nonceBytes, nonceBytes), 0)
+  const hello = { protocol, clusterId, from, to, boot, machine, nonce }
+  return fields.left === 0 ? hello : { ...hello, priority: fields.integer(priorityMax) }
 }
 
 function readVersions(fields: Fields): VersionRange {

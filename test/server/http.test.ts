@@ -30,6 +30,8 @@ const status: NodeStatus = {
   compactedRevision: 0,
   trusted: true,
   machineVersion: 1,
+  health: { diskStallMs: 0, unfit: null },
+  priority: 100,
   ready: true,
   reasons: [],
   members: [

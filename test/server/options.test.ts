@@ -44,6 +44,7 @@ t.test('nothing given: a single node on loopback, its data below the working dir
     insecure: false,
     memoryBytes: 268_435_456,
     logBytesMax: 1_073_741_824,
+    priority: 100,
     hosts: [],
     origins: [],
     logLevel: 'info'
@@ -160,7 +161,9 @@ const faults: readonly (readonly [what: string, flags: Given, line: RegExp])[] =
   ],
   ['a join far away', { id: 'n4', join: '10.0.0.1:7001' }, /10\.0\.0\.1:7001 can be reached from other machines/],
   ['a learner that does not join', { id: 'n4', learner: true }, /--learner says nothing without --join/],
-  ['an option of later', { priority: '1' }, /--priority is kept for a later version/]
+  ['no priority', { priority: 'high' }, /'high' for --priority is no whole number from 0 to 1000/],
+  ['too high a priority', { priority: '1001' }, /'1001' for --priority/],
+  ['an option of later', { history: '1' }, /--history is kept for a later version/]
 ]
 
 t.test('each fault is one line that says how to mend it', async t => {

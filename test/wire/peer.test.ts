@@ -215,9 +215,9 @@ t.test('frames above the limits are refused', async t => {
 t.test('a later version may say more in its hello, and its versions can be read whatever it says', async t => {
   const { hello } = frameExamples['hello'] as Extract<PeerFrame, { kind: 'hello' }>
   const { clusterId, from, to, boot, machine, nonce } = hello
-  const longer = pack([1, 4, clusterId, from, to, boot, ...machine, nonce, 'more', [1]])
+  const longer = pack([1, 4, clusterId, from, to, boot, ...machine, nonce, 7, 'more', [1]])
   const read = readPeerFrame(Buffer.concat([Uint8Array.of(frameKind.hello), longer]))
-  t.ok(read.kind === 'hello' && read.hello.protocol[1] === 4 && read.hello.boot === 7)
+  t.ok(read.kind === 'hello' && read.hello.protocol[1] === 4 && read.hello.boot === 7 && read.hello.priority === 7)
   t.same(readHelloVersions(Buffer.concat([Uint8Array.of(frameKind.hello), pack([7, 9, 'all', 'else', 'new'])])), [7, 9])
   t.ok(refused(Buffer.concat([Uint8Array.of(frameKind.hello), pack([9, 7, clusterId, from, to, boot, 1, 1, nonce])])))
 })

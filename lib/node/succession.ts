@@ -1,0 +1,141 @@
+// Who is to lead instead of this node: a voter that keeps up where this one does not, or one that is preferred to it.
+//
+// A hand-over is cheap for clients, as the successor is level before it stands; one that fails is not, for nothing is
+// accepted while it is tried. So whom to ask is chosen with care, each once, and seldom again.
+import type { Input, Raft } from '../raft/doors.ts'
+import type { MemberKey } from '../raft/types.ts'
+import type { Fitness } from './fitness.ts'
+import type { NodeLimits } from './limits.ts'
+
+/** Of a node that names none. */
+export const defaultPriority = 100
+
+export interface SuccessionParts {
+  readonly raft: Raft
+  readonly limits: Pick<NodeLimits, 'giveWayMs' | 'giveWayAgainMs' | 'preferMs' | 'preferAgainMs'>
+  readonly fitness: Fitness
+  readonly priority: number
+  /** The peer is linked, and its program can run what is in force. */
+  readonly runs: (peer: MemberKey) => boolean
+  readonly step: (input: Input) => void
+  /** Something that an operator should know, in a sentence. */
+  readonly found: (line: string) => void
+}
+
+/** A leader that is asked to give way, from its first try on. */
+interface GivingWay {
+  readonly since: number
+  readonly asked: Set<MemberKey>
+  /** When all had been asked, and in vain. */
+  failedAt: number
+  resignedAt: number
+}
+
+const retryMs = 1_000
+/** Of a peer that was not heard for longer it is not known how it is. */
+const silentMsMax = 300
+/** In records: what a successor lacks of what is committed. */
+const lackMax = 1_000
+
+export class Succession {
+  readonly #parts: SuccessionParts
+  /** Of the members that have greeted this node. */
+  readonly #priorities = new Map<MemberKey, number>()
+  #unfit: string | null = null
+  #givingWay: GivingWay | null = null
+  #preferred: { readonly key: MemberKey; readonly since: number } | null = null
+  #preferredAt = Number.NEGATIVE_INFINITY
+
+  constructor(parts: SuccessionParts) {
+    this.#parts = parts
+  }
+
+  greeted(peer: MemberKey, priority: number): void {
+    this.#priorities.set(peer, priority)
+  }
+
+  /** As last judged: why this node lets others lead. */
+  get unfit(): string | null {
+    return this.#unfit
+  }
+
+  /** Looked at a few times a second. */
+  look(now: number): void {
+    const { raft, fitness, step, found } = this.#parts
+    const reason = fitness.judge(now)
+    if (reason !== this.#unfit) {
+      if ((reason === null) !== (this.#unfit === null)) step({ kind: 'fit', fit: reason === null })
+      if (reason !== null) found(`${reason}: another node is to lead`)
+      this.#unfit = reason
+    }
+    if (raft.status.role !== 'leader') {
+      this.#givingWay = null
+      this.#preferred = null
+    } else if (reason === null) {
+      this.#givingWay = null
+      this.#prefer(now)
+    } else this.#giveWay(now)
+  }
+
+  /** The voter that is to take over where nobody is named, of those that can at once: preferred, then furthest ahead. */
+  best(now: number): MemberKey | null {
+    return this.#candidates(now)[0] ?? null
+  }
+
+  #giveWay(now: number): void {
+    const { raft, limits, step } = this.#parts
+    this.#givingWay ??= { since: now, asked: new Set(), failedAt: Number.POSITIVE_INFINITY, resignedAt: now }
+    const giving = this.#givingWay
+    // One is trying at this moment.
+    if (!raft.status.accepts) return
+    if (now - giving.failedAt >= limits.giveWayAgainMs) {
+      giving.asked.clear()
+      giving.failedAt = Number.POSITIVE_INFINITY
+    }
+    const to = this.#candidates(now).find(key => !giving.asked.has(key))
+    if (to !== undefined) {
+      giving.asked.add(to)
+      step({ kind: 'transfer', to })
+      return
+    }
+    if (giving.asked.size > 0) giving.failedAt = Math.min(giving.failedAt, now)
+    if (now - giving.since < limits.giveWayMs || now - giving.resignedAt < retryMs) return
+    giving.resignedAt = now
+    step({ kind: 'resign' })
+  }
+
+  #prefer(now: number): void {
+    const { raft, limits, priority, step } = this.#parts
+    const key = this.#candidates(now).find(candidate => this.#priorityOf(candidate) > priority) ?? null
+    if (key === null || !raft.status.accepts) {
+      this.#preferred = null
+      return
+    }
+    if (this.#preferred?.key !== key) this.#preferred = { key, since: now }
+    if (now - this.#preferred.since < limits.preferMs || now - this.#preferredAt < limits.preferAgainMs) return
+    this.#preferredAt = now
+    step({ kind: 'transfer', to: key })
+  }
+
+  /** Voters that could take over at once, the best first. One whose disk stalls falls behind, and is none. */
+  #candidates(now: number): MemberKey[] {
+    const { raft, runs } = this.#parts
+    const { status } = raft
+    const able = status.membership.voters.filter(
+      key =>
+        key !== status.self &&
+        runs(key) &&
+        status.mode(key) === 'replicate' &&
+        now - status.heardAt(key) < silentMsMax &&
+        status.match(key) + lackMax >= status.commit &&
+        (this.#unfit === null || status.match(key) >= status.durable)
+    )
+    const better = (a: MemberKey, b: MemberKey): number =>
+      this.#priorityOf(b) - this.#priorityOf(a) || status.match(b) - status.match(a)
+    return able.toSorted(better)
+  }
+
+  #priorityOf(key: MemberKey): number {
+    return this.#priorities.get(key) ?? defaultPriority
+  }
+}
