@@ -67,7 +67,7 @@ export const clients: readonly Mutant[] = [
         replace: 'while (this.#asked.length > 0)'
       }
     ],
-    by: { depth: 'shallow', faults: ['delay', 'reorder'] }
+    by: { scenario: 'an-answer-confirms-only-what-was-asked-before-it' }
   },
   {
     name: 'answers-its-reads-as-it-steps-down',
@@ -188,7 +188,7 @@ export const clients: readonly Mutant[] = [
         "this.#waiting.refuseAll(refusal('NOT_LEADER', 'unknown', 'leadership was lost before the request was committed', 0))"
       )
     ],
-    by: { depth: 'shallow', faults: ['isolate-leader', 'partition', 'stall'] }
+    by: { scenario: 'who-leads-no-more-answers-its-callers' }
   },
   {
     name: 'lets-reads-wait-for-ever',
@@ -198,7 +198,7 @@ export const clients: readonly Mutant[] = [
       without('lib/raft/state.ts', 'for (const read of released) if (read.from === null) this.asked.add(read.number)'),
       { file: 'lib/node/reads.ts', find: 'if (read.deadline > now) return true', replace: 'if (now > 0) return true' }
     ],
-    by: { depth: 'shallow', faults: ['isolate-leader', 'partition', 'stall'] }
+    by: { scenario: 'who-leads-no-more-answers-its-callers' }
   },
   {
     name: 'lets-a-write-outlive-its-deadline',

@@ -140,8 +140,8 @@ export const elections: readonly Mutant[] = [
     patches: [
       {
         file: 'lib/raft/state.ts',
-        find: 'if (!this.trusted || !this.able) return false',
-        replace: 'if (!this.able) return false'
+        find: 'if (!this.trusted || ',
+        replace: 'if ('
       },
       without('lib/raft/invariants.ts', "assert(!campaigning || view.trusted, 'only who trusts its log campaigns')")
     ],

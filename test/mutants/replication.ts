@@ -117,7 +117,7 @@ export const replication: readonly Mutant[] = [
       },
       without('lib/raft/invariants.ts', nextPastTheEnd)
     ],
-    by: { depth: 'shallow', faults: disorder }
+    by: { scenario: 'a-late-rejection-does-not-take-back-what-was-acknowledged' }
   },
   {
     name: 'takes-a-rejection-for-an-acknowledgement',
@@ -253,13 +253,15 @@ export const replication: readonly Mutant[] = [
   {
     name: 'goes-on-after-an-error-of-the-disk',
     invariant: 'ID1',
-    also: ['IP1', 'IS8', 'IS4', 'IX2'],
+    also: ['IP1', 'IS8', 'IS4', 'IX2', 'IX1: a block follows the end of the log'],
     patches: [
       {
         file: 'lib/node/node.ts',
         find: '      if (error !== null) {\n        this.#fail(error)',
         replace: '      if (error === undefined) {\n        this.#fail(error)'
-      }
+      },
+      // The log itself says so too.
+      without('lib/node/node.ts', 'log.watch(failed)')
     ],
     by: { depth: 'deep', faults: ['io-error', 'full-disk'] }
   }

@@ -51,8 +51,8 @@ export const upgrade: readonly Mutant[] = [
     patches: [
       {
         file: 'lib/raft/state.ts',
-        find: 'if (!this.trusted || !this.able) return false',
-        replace: 'if (!this.trusted) return false'
+        find: ' || !this.able) return false',
+        replace: ') return false'
       }
     ],
     by: steps
