@@ -3,7 +3,7 @@ import { writeU64 } from '../../lib/base/bytes.ts'
 import { fateOf, verdictOf } from '../../lib/machine/answer.ts'
 import type { WriteResult } from '../../lib/node/result.ts'
 import type { Envelope } from '../../lib/raft/message.ts'
-import { type Block, type Index, lastOf } from '../../lib/raft/types.ts'
+import { type Block, type Index, lastOf, type Membership } from '../../lib/raft/types.ts'
 import { commandAt, commandHeadBytes, recordKind, writeCommandHead } from '../../lib/record/record.ts'
 import { SimCluster, type SimOptions, type Spectator } from '../../lib/sim/cluster.ts'
 import { memoryMachines } from '../../lib/sim/ghost/machines.ts'
@@ -134,6 +134,28 @@ export class Scene {
     return result
   }
 
+  /** Asks a leader for the configuration of these voters and learners. */
+  beginChange(node: SimNode, voters: readonly SimNode[], learners: readonly SimNode[] = []): Pending<Index | Error> {
+    const pending: Pending<Index | Error> = { result: null }
+    node.node!.change(membershipOf(voters, learners), (error, index) => void (pending.result = error ?? index))
+    return pending
+  }
+
+  /** The same, and waits until it is committed there. */
+  async change(node: SimNode, voters: readonly SimNode[], learners: readonly SimNode[] = []): Promise<void> {
+    const pending = this.beginChange(node, voters, learners)
+    await this.until('IL5', 'a change is answered', () => pending.result !== null)
+    if (pending.result instanceof Error) throw pending.result
+  }
+
+  /** From now on states are flushed often, and logs are cut as soon as they have this many bytes. */
+  boundLogs(bytes: number): void {
+    for (const { limits } of this.cluster.nodes) {
+      limits.logBytesMax = bytes
+      limits.flushAfterMs = 200
+    }
+  }
+
   /** All commands that have been executed, as a linearizable read on this node tells. */
   beginRead(node: SimNode, patienceMs = 5_000): Pending<string[] | Error> {
     const pending: Pending<string[] | Error> = { result: null }
@@ -167,6 +189,25 @@ export class Scene {
     }
     return this.cluster.nodes.map(tell).join('; ')
   }
+}
+
+/** The configuration, not joint, with these voters and learners. */
+export function membershipOf(voters: readonly SimNode[], learners: readonly SimNode[] = []): Membership {
+  const members = [...voters, ...learners].map(({ id, key, parts: { address } }) => {
+    return { key, id, incarnation: key.slice(id.length + 1), address }
+  })
+  return {
+    voters: voters.map(({ key }) => key),
+    outgoing: null,
+    learners: learners.map(({ key }) => key),
+    members
+  }
+}
+
+/** Who counts, and who learns, as a node sees it: `voters | outgoing | learners`, in order of name. */
+export function configurationOf(node: SimNode): string {
+  const { voters, outgoing, learners } = node.node!.raft.status.membership
+  return [voters, outgoing ?? [], learners].map(keys => keys.toSorted().join()).join(' | ')
 }
 
 /** What a shallow node has on its disk. */

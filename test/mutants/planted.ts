@@ -2,10 +2,12 @@
 import { clients } from './clients.ts'
 import { elections } from './elections.ts'
 import { liveness } from './liveness.ts'
+import { membership } from './membership.ts'
 import { memory } from './memory.ts'
 import type { Mutant } from './mutant.ts'
 import { replication } from './replication.ts'
 import { review } from './review.ts'
+import { snapshots } from './snapshots.ts'
 import { state } from './state.ts'
 import { upgrade } from './upgrade.ts'
 
@@ -17,11 +19,13 @@ export const planted: readonly Mutant[] = [
   ...clients,
   ...liveness,
   ...review,
-  ...upgrade
+  ...upgrade,
+  ...membership,
+  ...snapshots
 ]
 
 /** The codes that the simulator judges, each with at least one mutant. */
 export const judged: readonly string[] =
-  'IS1 IS2 IS3 IS4 IS5 IS6 IS7 IS8 IS9 IS10 IP1 IP2 IP3 IA1 IA2 IA3 IA4 ID1 IX1 IK1 IO1 IL1 IL2 IL3 IL4 IL5 IU1 IU2'.split(
+  'IS1 IS2 IS3 IS4 IS5 IS6 IS7 IS8 IS9 IS10 IP1 IP2 IP3 IC1 IC2 IA1 IA2 IA3 IA4 ID1 IX1 IK1 IO1 IL1 IL2 IL3 IL4 IL5 IU1 IU2'.split(
     ' '
   )
