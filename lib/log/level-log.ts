@@ -121,7 +121,7 @@ export class LevelLog implements Log {
   }
 
   #start(recovered: Recovered): Opened {
-    const { base, catalogue, memberships, trusted, commit, findings } = recovered
+    const { base, catalogue, memberships, trusted, hollow, commit, findings } = recovered
     const { hard, mark, clusterId } = this.#memory.memory
     this.#base = base
     this.#catalogue = catalogue
@@ -134,7 +134,7 @@ export class LevelLog implements Log {
     if (recovered.leftovers) this.#freeable = base.index
     this.#sweep()
     const { tail } = catalogue
-    const restored = { hard, base, last: tail, terms: catalogue.terms(), memberships, mark, trusted, commit }
+    const restored = { hard, base, last: tail, terms: catalogue.terms(), memberships, mark, trusted, hollow, commit }
     return { restored, base, tail, findings }
   }
 

@@ -19,7 +19,7 @@ import { HotWindow } from './hot-window.ts'
 import { cardOf } from './keys.ts'
 import type { Log, Opened } from './log.ts'
 import type { StateOf } from './recovery.ts'
-import { distrust } from './trust.ts'
+import { distrust, hollowness } from './trust.ts'
 
 const hotBytesMaxDefault = 33_554_432
 
@@ -117,13 +117,15 @@ export class MemoryLog implements Log {
       if (error) return refuse(done, error)
       const { base, hard, mark } = image
       const { tail } = this
-      const findings = distrust(this.#catalogue, mark, state)
-      const trusted = findings.length === 0
+      const reasons = distrust(this.#catalogue, mark, state)
+      const trusted = reasons.length === 0
+      const hollow = hollowness(this.#catalogue, state)
+      const findings = hollow === null ? reasons : [...reasons, hollow]
       this.#trusted = trusted
       if (trusted) image.mark = tail
-      const commit = trusted ? (state?.index ?? base.index) : base.index
+      const commit = trusted ? Math.max(state?.index ?? base.index, base.index) : base.index
       const terms = this.#catalogue.terms()
-      const restored = { hard, base, last: tail, terms, memberships, mark, trusted, commit }
+      const restored = { hard, base, last: tail, terms, memberships, mark, trusted, hollow: hollow !== null, commit }
       done(null, { restored, base, tail, findings })
     }
     if (this.#stateOf === null) this.#env.soon(() => answer(null, null))

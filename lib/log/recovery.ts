@@ -17,7 +17,7 @@ import { OpenError, openFault, refuse } from './faults.ts'
 import { baseKey, blockBound, blockKey, blocksEnd, type Card, readBlockKey } from './keys.ts'
 import { type Level, type LevelOperation, settle, synced } from './level.ts'
 import type { Memory } from './slots.ts'
-import { distrust, text } from './trust.ts'
+import { distrust, hollowness, text } from './trust.ts'
 
 const what = 'the log'
 const keysPerPage = 4096
@@ -32,6 +32,8 @@ export interface Recovered {
   readonly catalogue: Catalogue
   readonly memberships: readonly MembershipAt[]
   readonly trusted: boolean
+  /** The state ends before the log begins. */
+  readonly hollow: boolean
   /** Committed, for the state contains it; the base where the log is not trusted. */
   readonly commit: Index
   readonly findings: readonly string[]
@@ -253,14 +255,16 @@ export class Recovery {
 
   #judge(): void {
     const { index } = this.#base
+    const hollow = hollowness(this.#catalogue, this.#state)
     const reasons = distrust(this.#catalogue, this.#memory.mark, this.#state)
     this.#done(null, {
       base: this.#base,
       catalogue: this.#catalogue,
       memberships: this.#memberships,
       trusted: reasons.length === 0,
-      commit: reasons.length === 0 ? (this.#state?.index ?? index) : index,
-      findings: [...this.#findings, ...reasons],
+      hollow: hollow !== null,
+      commit: reasons.length === 0 ? Math.max(this.#state?.index ?? index, index) : index,
+      findings: [...this.#findings, ...reasons, ...(hollow === null ? [] : [hollow])],
       unverified: Math.min(this.#unverified, this.#catalogue.tail.index),
       leftovers: this.#leftovers
     })

@@ -20,12 +20,19 @@ export function distrust(catalogue: Catalogue, mark: ChainedId, state: LogId | n
   if (state === null) return reasons
   if (state.index > tail.index) {
     reasons.push(`the state contains ${text(state)}, but the log ends at ${text(tail)}`)
-  } else if (state.index < start.index) {
-    reasons.push(`the state contains only ${text(state)}, but the log begins after ${text(start)}`)
-  } else if (catalogue.termAt(state.index) !== state.term) {
+  } else if (state.index >= start.index && catalogue.termAt(state.index) !== state.term) {
     reasons.push(`the state contains ${text(state)}, but the log holds another record there`)
   }
   return reasons
+}
+
+/**
+ * Why the state does not belong to the log, which may be sound all the same: it ends before the log begins. Null where it
+ * does, or where nobody asked.
+ */
+export function hollowness({ start }: Catalogue, state: LogId | null): string | null {
+  if (state === null || state.index >= start.index) return null
+  return `the state contains only ${text(state)}, but the log begins after ${text(start)}: a leader has to bring another`
 }
 
 /** `index@term`, as logs of Raft are commonly written. */

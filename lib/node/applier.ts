@@ -1,5 +1,6 @@
 // Committed blocks to the state machine, in order and in batches; and the state to disk, by generations.
 
+import { StrettoError } from '../base/errors.ts'
 import type { Log } from '../log/log.ts'
 import type { Answer } from '../machine/answer.ts'
 import type { ReplicatedMachine } from '../machine/replicated-machine.ts'
@@ -18,6 +19,10 @@ export interface ApplierParts {
   readonly flushed: (upTo: LogId) => void
   /** The state can go no further: this life of the node ends. */
   readonly failed: (error: Error) => void
+  /** The state is damaged: another has to take its place. */
+  readonly damaged: (error: StrettoError) => void
+  /** The state does not belong to the log: nothing is applied to it. */
+  readonly hollow: boolean
 }
 
 export class Applier {
@@ -51,7 +56,7 @@ export class Applier {
   advance(commit: Index, durable: Index, now: number): void {
     this.#commit = Math.max(this.#commit, commit)
     this.#durable = durable
-    if (this.#applying || this.#stopped) return
+    if (this.#applying || this.#stopped || this.#parts.hollow) return
     this.#guarded(() => {
       this.#flushIfDue(now)
       // What cannot be run is not applied: the state stays as it is, and what it has is still flushed.
@@ -89,10 +94,7 @@ export class Applier {
       this.#applying = false
       if (this.#stopped) return
       // Up to the order that cannot be followed all has been applied, and is answered.
-      if (error !== null && machine.unable === null) {
-        this.#fail(error)
-        return
-      }
+      if (error !== null && machine.unable === null) return this.#machineFailed(error)
       for (const block of blocks) this.#logBytesSinceFlush += block.bytes.length
       counters.appliedRecords += answers.length
       this.#parts.applied(answers)
@@ -126,7 +128,7 @@ export class Applier {
     machine.flush((error, upTo) => {
       this.#flushing = false
       if (this.#stopped) return
-      if (error !== null) return this.#fail(error)
+      if (error !== null) return this.#machineFailed(error)
       this.#parts.flushed(upTo)
       this.#callBetween()
     })
@@ -157,5 +159,12 @@ export class Applier {
     if (this.#stopped) return
     this.#stopped = true
     this.#parts.failed(error)
+  }
+
+  /** What the machine ended with. */
+  #machineFailed(error: Error): void {
+    if (this.#stopped || !(error instanceof StrettoError) || error.code !== 'CORRUPT') return this.#fail(error)
+    this.#stopped = true
+    this.#parts.damaged(error)
   }
 }

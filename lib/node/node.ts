@@ -20,6 +20,7 @@ import { Intake } from './intake.ts'
 import { type NodeLimits, nodeLimits } from './limits.ts'
 import type { NodeParts, PeerHealth, ReadTerms } from './parts.ts'
 import { Reads, readCost } from './reads.ts'
+import { Renewal } from './renewal.ts'
 import { type Refusal, refusal, type WriteDone } from './result.ts'
 import { SnapshotReceiver } from './snapshot-receiver.ts'
 import { defaultPriority, Succession } from './succession.ts'
@@ -37,6 +38,7 @@ export class Node {
   readonly #applier: Applier
   readonly #feeding: Feeding
   readonly #receiver: SnapshotReceiver
+  readonly #renewal: Renewal
   readonly #changes = new Changes()
   readonly #upgrade: Upgrade
   readonly #fitness: Fitness
@@ -99,13 +101,29 @@ export class Node {
       wake: () => this.#wake(),
       damaged: error => this.#damaged(error)
     })
-    const received = (base: Base): void => this.#install(base)
+    this.#renewal = new Renewal({
+      raft,
+      log,
+      counters,
+      place,
+      end: why => this.#end(why === 'snapshot' ? snapshotRefusal : failedRefusal),
+      renewed: parts.renewed,
+      failed: error => {
+        this.#end(failedRefusal)
+        parts.failed(error)
+      }
+    })
+    const received = (base: Base): void => (this.#over ? undefined : this.#renewal.install(base))
     this.#receiver = new SnapshotReceiver({ state: () => log.base.state, place, received, found })
     const pin = (): Index => this.#feeding.snapshots.pin
     const compacted = (base: LogId): void => this.#input({ kind: 'compacted', base })
     const compaction = new Compaction({ raft, log, machine, limits, counters, pin, compacted, failed })
+    const damaged = (error: StrettoError): void => this.condemn(error)
     const flushed = (upTo: LogId): void => compaction.flushed(upTo)
-    this.#applier = new Applier({ log, machine, limits, counters, applied, flushed, failed }, env.now())
+    this.#applier = new Applier(
+      { log, machine, limits, counters, applied, flushed, failed, damaged, hollow: raft.status.hollow },
+      env.now()
+    )
     log.watch(failed)
     transport.receive({
       message: envelope => this.#received(envelope),
@@ -125,6 +143,9 @@ export class Node {
 
   /** Begins: dials the members, and waits for a leader or becomes one. */
   start(): void {
+    const { index } = this.#log.base
+    // What the life before has left undone is done in this one.
+    if (index > 0) this.#parts.machine.compacted(index)
     this.#parts.transport.connect(this.raft.status.membership.members)
     this.#sweep()
     this.#timeDue = true
@@ -167,7 +188,8 @@ export class Node {
 
   /** Answers without error when the machine may be asked. */
   read(terms: ReadTerms, done: Done): void {
-    const fault = this.#over || this.#stopping ? stopped : this.#upgrade.refusal
+    const refusal = this.raft.status.hollow ? hollowRefusal : this.#upgrade.refusal
+    const fault = this.#over || this.#stopping ? stopped : refusal
     if (fault !== null) {
       done(fault)
       return
@@ -322,16 +344,9 @@ export class Node {
     if (ready.changed) this.#parts.changed()
   }
 
-  /** A snapshot is whole beside the state in force: the log gives way to it, and the next life begins with it. */
-  #install(base: Base): void {
-    const { role, commit } = this.raft.status
-    if (this.#over || role === 'leader' || commit >= base.index) return
-    this.counters.snapshotsInstalled++
-    this.#end(refusal('UNAVAILABLE', 'unknown', 'the node takes up a snapshot of its leader', 0))
-    this.#log.rebase(base, error => {
-      if (error === null) this.#parts.renewed()
-      else this.#parts.failed(error)
-    })
+  /** A read has found the state damaged: the next life begins without it. */
+  condemn(error: StrettoError): void {
+    if (!this.#over) this.#renewal.condemn(error)
   }
 
   #persist(persist: Persist): void {
@@ -398,7 +413,7 @@ export class Node {
 
   #fail(error: Error): void {
     if (this.#over) return
-    this.#end(refusal('UNAVAILABLE', 'unknown', 'the node failed before the request was answered', 0))
+    this.#end(failedRefusal)
     this.#parts.failed(error)
   }
 
@@ -417,4 +432,9 @@ export class Node {
 }
 
 const stopped = new StrettoError('STOPPED', 'the node has stopped')
+const failedRefusal = refusal('UNAVAILABLE', 'unknown', 'the node failed before the request was answered', 0)
+const snapshotRefusal = refusal('UNAVAILABLE', 'unknown', 'the node takes up a snapshot of its leader', 0)
+const hollowRefusal = new StrettoError('UNAVAILABLE', 'the state of this node is being brought by its leader', {
+  retryAfterMs: 500
+})
 const stoppedRefusal = refusal('STOPPED', 'unknown', stopped.message)

@@ -74,8 +74,9 @@ export class SnapshotSender {
     const waiting = this.#waiting(now)
     if (waiting.length === 0) return this.rest()
     if (this.#frozen !== null && this.#frozen.meta.last.index < this.#parts.log.base.index) this.rest()
-    if (this.#peer === null || !waiting.includes(this.#peer) || now - this.#heardAt > patienceMs)
-      this.#turnTo(waiting, now)
+    // Who does not take it may need a later one.
+    if (this.#peer !== null && now - this.#heardAt > patienceMs) this.rest()
+    if (this.#peer === null || !waiting.includes(this.#peer)) this.#turnTo(waiting, now)
     if (this.#frozen === null) this.#freeze()
     else this.#send()
   }
@@ -90,7 +91,7 @@ export class SnapshotSender {
     const { raft, limits } = this.#parts
     const { status } = raft
     return status.peers.filter(
-      peer => status.mode(peer) === 'snapshot' && now - status.heardAt(peer) < limits.snapshotSilenceMsMax
+      peer => status.needsSnapshot(peer) && now - status.heardAt(peer) < limits.snapshotSilenceMsMax
     )
   }
 
@@ -157,7 +158,7 @@ export class SnapshotSender {
     if (frozen === null || peer === null || this.#stopped) return
     const { env, raft, transport, limits } = this.#parts
     // A leader that has just been elected may hold more in its state than it knows to be committed.
-    if (raft.status.mode(peer) !== 'snapshot' || raft.status.commit < frozen.meta.last.index) return
+    if (!raft.status.needsSnapshot(peer) || raft.status.commit < frozen.meta.last.index) return
     const now = env.now()
     if (now >= this.#announceAt) {
       this.#announceAt = now + againMs

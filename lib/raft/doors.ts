@@ -23,7 +23,7 @@ export interface Raft {
    * the cluster time that it tells, milliseconds.
    */
   append(peer: MemberKey, blocks: readonly Block[], now: number, time: number): Envelope
-  /** Announces a snapshot, whose pieces follow in another lane, to a peer of mode `snapshot`. */
+  /** Announces a snapshot, whose pieces follow in another lane, to a peer that needs one. */
   announce(peer: MemberKey, meta: SnapshotMeta): Envelope
   /** The configuration in force at `index`, from the base to the end of the log. */
   membershipAt(index: Index): Membership
@@ -127,6 +127,8 @@ export interface Status {
   readonly durable: Index
   readonly commit: Index
   readonly trusted: boolean
+  /** Its state ends before its log begins: it neither applies nor leads until a leader has brought it another. */
+  readonly hollow: boolean
   /** A leader that may be given blocks now; false while it hands over. */
   readonly accepts: boolean
   /** A leader whose term has no entry yet: it must be proposed a no-op first. */
@@ -139,6 +141,8 @@ export interface Status {
   match(peer: MemberKey): Index
   /** When a leader last heard this peer, in its own time; -Infinity for who is no peer. */
   heardAt(peer: MemberKey): number
+  /** It lacks what is compacted away here, or has no state that belongs to its log. */
+  needsSnapshot(peer: MemberKey): boolean
   /** The peer's mode, as the leader sees it. */
   mode(peer: MemberKey): 'probe' | 'replicate' | 'snapshot'
 }

@@ -31,7 +31,9 @@ export function onAppend(state: CoreState, from: MemberKey, append: Append): voi
 export function onSnapshot(state: CoreState, from: MemberKey, { meta }: Snapshot): void {
   heardLeader(state, from)
   const { commit } = state.log
-  if (meta.last.index <= commit) state.say(from, { kind: 'snapshot-reply', installed: commit })
+  if (state.hollow) {
+    if (meta.last.index >= state.log.base.index) state.offer = { from, meta }
+  } else if (meta.last.index <= commit) state.say(from, { kind: 'snapshot-reply', installed: commit })
   else state.offer = { from, meta }
 }
 
@@ -56,11 +58,19 @@ export function settleFollower(state: CoreState): void {
     state.acknowledged = match
     state.owesReply = false
     state.reject = null
+    if (state.hollow) askForState(state, leader)
   }
   if (state.asked.unasked) {
     const number = state.asked.ask(state.now, config.electionTimeoutMsMin)
     state.say(leader, { kind: 'read-index', number })
   }
+}
+
+/** Again with each heartbeat, for the word may be lost and the leader another. */
+function askForState(state: CoreState, leader: MemberKey): void {
+  if (state.now < state.hollowToldAt + state.config.heartbeatMs) return
+  state.hollowToldAt = state.now
+  state.say(leader, { kind: 'snapshot-reply', installed: 0 })
 }
 
 export function tickFollower(state: CoreState): void {

@@ -131,12 +131,13 @@ function partWith(state: CoreState, lead: Leadership): void {
   lead.peers = [...lead.progress.keys()]
 }
 
-/** A peer has the snapshot, or the log up to where it ends: it is probed there. */
+/** A peer has the snapshot, or the log up to where it ends: it is probed there. With 0 it asks for one. */
 export function onSnapshotReply(state: CoreState, from: MemberKey, { installed }: SnapshotReply): void {
   const progress = state.lead?.progress.get(from)
   if (progress === undefined || state.copies.has(from) || installed > state.log.last.index) return
   progress.heardAt = state.now
-  progress.levelWith(installed)
+  if (installed === 0) progress.hollow = true
+  else progress.levelWith(installed)
 }
 
 /** Answers the reads of the round under way if a quorum has answered it. True when it did. */
@@ -178,7 +179,8 @@ function furthestVoter(state: CoreState, lead: Leadership): MemberKey | null {
  */
 function mayFollow(state: CoreState, lead: Leadership, key: MemberKey): boolean {
   const progress = lead.progress.get(key)
-  if (progress === undefined || progress.mode === 'snapshot' || !isHeard(state, lead, key)) return false
+  if (progress === undefined || progress.mode === 'snapshot' || progress.hollow || !isHeard(state, lead, key))
+    return false
   return progress.match + state.config.promotionLackMax >= state.log.commit
 }
 

@@ -102,5 +102,6 @@ export interface Snapshot {
 
 export interface SnapshotReply {
   readonly kind: 'snapshot-reply'
+  /** Up to here the sender has all; 0: it has no state that belongs to its log, and asks for one. */
   readonly installed: Index
 }

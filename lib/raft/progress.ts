@@ -10,6 +10,8 @@ import type { Index } from './types.ts'
 
 export class Progress {
   mode: 'probe' | 'replicate' | 'snapshot' = 'probe'
+  /** By its own word it has a log, and no state that belongs to it. */
+  hollow = false
   /** Up to here its durable log is known to equal ours. */
   match: Index = 0
   /** The first record that it neither holds nor has on its way. */
@@ -77,6 +79,7 @@ export class Progress {
   restarted(next: Index, trail: TermTrail): void {
     this.mode = 'probe'
     this.match = 0
+    this.hollow = false
     this.next = next
     this.beatAt = Number.NEGATIVE_INFINITY
     this.rebased(trail)

@@ -46,12 +46,10 @@ export function appendTo(
   }
 }
 
-/** Tells a peer that lacks what is compacted away of a snapshot that this node has. */
+/** Tells a peer of a snapshot that it needs and this node has. */
 export function announceTo(state: CoreState, peer: MemberKey, meta: SnapshotMeta): Envelope {
-  assert(
-    state.lead?.progress.get(peer)?.mode === 'snapshot',
-    'a snapshot is for a peer that lacks what is compacted away'
-  )
+  const progress = state.lead?.progress.get(peer)
+  assert(progress?.mode === 'snapshot' || progress?.hollow === true, 'a snapshot is for a peer that needs one')
   assert(meta.last.index >= state.log.base.index, 'a snapshot reaches up to the log at least')
   assert(meta.last.index <= state.log.commit, 'a snapshot holds only what is committed')
   return { from: state.self, to: peer, term: state.term, message: { kind: 'snapshot', meta } }

@@ -110,6 +110,10 @@ export class CoreState {
   /** Until then nobody but `promisedTo` is elected with our help. */
   promisedUntil: number
   promisedTo: MemberKey | null = null
+  /** The state ends before the log begins: see `Restored`. */
+  readonly hollow: boolean
+  /** When it last told its leader so. */
+  hollowToldAt = Number.NEGATIVE_INFINITY
   /** While untrusted: the index that restores trust once durable and verified here, and the write that records it. */
   trustIndex: Index | null = null
   trustMark: number | null = null
@@ -141,6 +145,7 @@ export class CoreState {
     this.memberships = new Memberships(restored.memberships)
     this.mark = restored.mark
     this.trusted = restored.trusted
+    this.hollow = restored.hollow
     this.term = restored.hard.term
     this.vote = restored.hard.vote
     this.now = now
@@ -161,7 +166,7 @@ export class CoreState {
    * not count (thesis 4.2.2).
    */
   get eligible(): boolean {
-    if (!this.trusted || !this.able) return false
+    if (!this.trusted || this.hollow || !this.able) return false
     const { memberships, self } = this
     return isVoter(memberships.current, self) || isVoter(memberships.replaced(this.log.commit), self)
   }

@@ -79,6 +79,15 @@ export class StatusView implements Status {
     return this.#state.lead?.progress.get(peer)?.heardAt ?? Number.NEGATIVE_INFINITY
   }
 
+  get hollow(): boolean {
+    return this.#state.hollow
+  }
+
+  needsSnapshot(peer: MemberKey): boolean {
+    const progress = this.#state.lead?.progress.get(peer)
+    return progress !== undefined && (progress.mode === 'snapshot' || progress.hollow)
+  }
+
   mode(peer: MemberKey): Progress['mode'] {
     return this.#state.lead?.progress.get(peer)?.mode ?? 'probe'
   }

@@ -111,6 +111,8 @@ export interface Restored {
   readonly mark: LogId
   /** False when the log is not the one that was promised: see DISK.md, "untrusted". */
   readonly trusted: boolean
+  /** The state ends before the log begins: what lies between has to come from a leader. */
+  readonly hollow: boolean
   /** Known to be committed, for the state on disk contains it; at least the base. */
   readonly commit: Index
 }

@@ -1,7 +1,8 @@
 // Who may call: against web pages of others (CWE-1385) and names that were rebound to this machine (DNS rebinding).
 import type { IncomingMessage } from 'node:http'
 import { isIP } from 'node:net'
-import { isLoopback } from './address.ts'
+import { isLoopback, parseAddress } from './address.ts'
+import type { ServerOptions } from './options.ts'
 
 export interface CallerRules {
   /** Names by which this node is called, in lower case, besides loopback and the address that was dialled. */
@@ -33,4 +34,14 @@ function hostNameOf(header: string | undefined): string | null {
 
 function plainAddress(address: string | undefined): string | undefined {
   return address?.startsWith('::ffff:') ? address.slice('::ffff:'.length) : address
+}
+
+/** Names and addresses by which this node may be called: those it is configured with, and those it is told to the others. */
+export function ownNames({
+  hosts,
+  listen,
+  advertise
+}: Pick<ServerOptions, 'hosts' | 'listen' | 'advertise'>): ReadonlySet<string> {
+  const own = [listen.host, parseAddress(advertise).host]
+  return new Set([...hosts, ...own.map(host => host.toLowerCase().replace(/\.$/, ''))])
 }

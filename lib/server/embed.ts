@@ -82,13 +82,14 @@ export async function startNode(options: NodeOptions): Promise<EmbeddedNode> {
   const initial = typeof machine === 'function' ? null : machine.save()
   const inUse = (folder: string): MachineInUse => {
     if (typeof machine === 'function')
-      return { machine: machine(folder), keyValue: false, revision: () => 0, bytes: async () => 0 }
+      return { machine: machine(folder), keyValue: false, revision: () => 0, compacted: () => 0, bytes: async () => 0 }
     // A life after a fault of the disk begins with the machine as it was given: the log brings back the rest.
     if (initial !== null) machine.load(initial)
     const vault = new FileVault(join(folder, 'machine'))
     return {
       machine: fromMemoryMachine(machine, vault, env),
       keyValue: false,
+      compacted: () => 0,
       revision: () => 0,
       bytes: () => vault.bytes()
     }

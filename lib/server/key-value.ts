@@ -21,6 +21,7 @@ export function keyValueMachine(folder: string, { memoryBytes }: ServerOptions):
     machine,
     keyValue: true,
     revision: () => machine.revision,
+    compacted: () => machine.compactedRevision,
     bytes,
     freeze: (least, done) => machine.freeze(least, done)
   }

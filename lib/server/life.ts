@@ -1,6 +1,7 @@
 // One life of a node: from opening what the disk holds to the first fault or the end. After a fault another one begins.
 import { readU32, readU64, toHex } from '../base/bytes.ts'
 import type { Cancel, Done, Env } from '../base/env.ts'
+import { StrettoError } from '../base/errors.ts'
 import { nameOfState } from '../log/base-record.ts'
 import { OpenError, openFault, refuse } from '../log/faults.ts'
 import { foundLog } from '../log/found-log.ts'
@@ -192,13 +193,24 @@ async function openDirectory(parts: LifeParts): Promise<Directory> {
       if (parts.join === undefined) await found(parts, memory, keep)
       else await keep(await parts.join(memory.memory.incarnation))
     }
+    let damage: Error | null = null
     const stateOf = (base: Base, done: (error: Error | null, state: LogId) => void): void => {
-      machine = makeMachine(nameOfState(base.state), 'serve')
-      replicated = new ReplicatedMachine(machine, { ...replicatedMachineDefaults, versionMax: versionsOf(parts)[1] })
-      replicated.open((error, { durable }) => done(error, durable))
+      const open = (state: number, opened: typeof done): void => {
+        machine = makeMachine(nameOfState(state), 'serve')
+        replicated = new ReplicatedMachine(machine, { ...replicatedMachineDefaults, versionMax: versionsOf(parts)[1] })
+        replicated.open((error, { durable }) => opened(error, durable))
+      }
+      open(base.state, (error, durable) => {
+        if (!isDamage(error)) return done(error, durable)
+        damage = error
+        machine!.close(() =>
+          emptyState(parts, base.state + 1, fault => (fault ? done(fault, durable) : open(base.state + 1, done)))
+        )
+      })
     }
     const log = new LevelLog({ level: () => level, memory, directory, env, stateOf })
     const opened = await promised<Opened>(done => log.open(done))
+    if (damage !== null) await replaceState(parts, log, opened, damage)
     const foreign = foreignCluster(options, opened.restored.memberships.at(-1)!.membership)
     if (foreign !== null) throw new OpenError('foreign-cluster', foreign)
     return { memory, opened, log, machine: machine!, replicated: replicated! }
@@ -255,20 +267,40 @@ function foundedWith({ index, membership }: Base): Membership | null {
   return index === 0 && membership.members.length > 0 ? membership : null
 }
 
+function isDamage(error: Error | null): error is StrettoError {
+  return error instanceof StrettoError && error.code === 'CORRUPT'
+}
+
+/** Makes the directory of this state, with nothing in it. */
+function emptyState({ disk: { directory } }: LifeParts, state: number, done: Done): void {
+  directory.remove(nameOfState(state), error =>
+    error === null ? directory.create(nameOfState(state), done) : done(error)
+  )
+}
+
+/**
+ * The state in force is damaged, and an empty one stands beside it: puts that into force. It is filled from the own log
+ * where that goes back to the beginning, and else by a leader.
+ * @throws OpenError where there is nobody who could bring it
+ */
+async function replaceState(parts: LifeParts, log: LevelLog, { base, restored }: Opened, damage: Error): Promise<void> {
+  const others = restored.memberships.at(-1)!.membership.voters.filter(key => !key.startsWith(`${parts.options.id}.`))
+  if (base.index > 0 && others.length === 0) throw openFault('the state', damage)
+  parts.say(`the state is damaged, and made anew: ${damage.message}`)
+  await promised(done => log.rebase({ ...base, state: base.state + 1 }, done))
+}
+
 /** An empty state directory beside the one in force, and a machine over it that takes a snapshot in. */
-function placeFor({ disk, machine: makeMachine }: LifeParts, state: number, done: Done<SparePlace>): void {
+function placeFor(parts: LifeParts, state: number, done: Done<SparePlace>): void {
+  const { disk, machine: makeMachine } = parts
   const name = nameOfState(state)
-  const failed = (error: Error): void => refuse(done, error)
-  disk.directory.remove(name, error => {
-    if (error !== null) return failed(error)
-    disk.directory.create(name, error => {
-      if (error !== null) return failed(error)
-      const machine = makeMachine(name, 'restore')
-      done(null, {
-        sink: machine.restore(),
-        keep: kept => machine.close(kept),
-        discard: gone => machine.close(() => disk.directory.remove(name, gone))
-      })
+  emptyState(parts, state, error => {
+    if (error !== null) return refuse(done, error)
+    const machine = makeMachine(name, 'restore')
+    done(null, {
+      sink: machine.restore(),
+      keep: kept => machine.close(kept),
+      discard: gone => machine.close(() => disk.directory.remove(name, gone))
     })
   })
 }

@@ -8,6 +8,8 @@ export interface MachineInUse {
   /** It speaks the language of keys and values, so plain HTTP may ask it. */
   readonly keyValue: boolean
   readonly revision: () => number
+  /** Up to here the history has been let go of; 0 where all of it is there. */
+  readonly compacted: () => number
   /** Size on disk. */
   readonly bytes: () => Promise<number>
   /** Freezes the state for a backup once the disk has the record at `least`; absent where the machine makes none. */

@@ -19,7 +19,7 @@ import { peerMessageBytesMax } from '../wire/peer.ts'
 import { peerSubprotocol } from '../wire/version.ts'
 import { formatAddress, isWildcard, parseAddress } from './address.ts'
 import { type OpenBackup, openBackup } from './backup.ts'
-import { refuseCaller } from './callers.ts'
+import { ownNames, refuseCaller } from './callers.ts'
 import { ClientPort } from './client-port.ts'
 import { FileDisk } from './file-disk.ts'
 import { Findings } from './findings.ts'
@@ -148,7 +148,10 @@ export class NodeServer implements Server {
       env,
       life: () => this.life,
       welcome: () => this.#welcome(),
-      found: fault => this.#findings.tell(fault.message),
+      found: fault => {
+        this.#findings.tell(fault.message)
+        this.life?.node.condemn(fault)
+      },
       revision: () => this.#machine?.revision() ?? 0
     })
     this.#joiner = new Joiner({
@@ -434,15 +437,10 @@ export class NodeServer implements Server {
       life: this.life,
       reasons: this.#waiting,
       revision: this.#machine?.revision() ?? 0,
+      compactedRevision: this.#machine?.compacted() ?? 0,
       stateBytes: this.#stateBytes,
       uptimeMs: Math.round(this.#env.now() - this.#startedAt),
       version: packageVersion
     }
   }
-}
-
-/** Names and addresses by which this node may be called: those it is configured with, and those it is told to the others. */
-function ownNames({ hosts, listen, advertise }: ServerOptions): ReadonlySet<string> {
-  const own = [listen.host, parseAddress(advertise).host]
-  return new Set([...hosts, ...own.map(host => host.toLowerCase().replace(/\.$/, ''))])
 }

@@ -12,6 +12,7 @@ export interface StatusParts {
   /** Why there is no life; what else keeps the node from serving. */
   readonly reasons: readonly string[]
   readonly revision: number
+  readonly compactedRevision: number
   readonly stateBytes: number
   readonly uptimeMs: number
   readonly version: string
@@ -21,12 +22,12 @@ export interface StatusParts {
 const lagMax = 4_096
 
 export function statusOf(parts: StatusParts): NodeStatus {
-  const { options, life, revision, stateBytes, uptimeMs, version } = parts
+  const { options, life, revision, compactedRevision, stateBytes, uptimeMs, version } = parts
   const { ready, reasons } = readinessOf(parts)
   const common = {
     id: options.id,
     revision,
-    compactedRevision: 0,
+    compactedRevision,
     ready,
     reasons,
     stateBytes,
@@ -72,6 +73,7 @@ export function readinessOf({ life, reasons: given }: Pick<StatusParts, 'life' |
     const { unable } = life.replicated
     if (unable !== null) reasons.push(unableToRun(unable).message)
     if (status.leader === null) reasons.push('no leader is known')
+    else if (status.hollow) reasons.push('the state is being brought by the leader')
     else if (status.owesNoop || status.commit === 0)
       reasons.push('the leader has not committed anything in its term yet')
     else if (unable === null && (!life.hasCaughtUp || life.node.applied + lagMax < status.commit)) {

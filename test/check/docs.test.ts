@@ -104,7 +104,7 @@ async function constantOf(where: string, name: string): Promise<unknown> {
 
 const stillStarting = await (async () => {
   const options = await readServerOptions({ flags: {}, env: {}, directory: '/' })
-  return statusOf({ options, life: null, reasons: [], revision: 1, stateBytes: 0, uptimeMs: 0, version: '0' })
+  return statusOf({ options, life: null, reasons: [], revision: 1, compactedRevision: 0, stateBytes: 0, uptimeMs: 0, version: '0' })
 })()
 
 t.test('metrics are those of the code, and the other way round', async t => {

@@ -341,6 +341,7 @@ export class CoreCluster {
       memberships,
       mark: disk.mark,
       trusted: disk.trusted,
+      hollow: false,
       commit: disk.base.index
     }
     return new Core({ self: key, restored, config: this.config, seed: this.#seed * 1000 + boot, now: this.now })

@@ -61,6 +61,7 @@ export class CorePeer {
       memberships: [{ index: 0, membership: base.membership }],
       mark: logOrigin,
       trusted: true,
+      hollow: false,
       commit: 0
     }
     this.core = new Core({ self: key, restored, config: defaultConfig, seed: 7, now: arrivals.now })

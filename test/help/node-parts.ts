@@ -35,12 +35,14 @@ export class FakeRaft implements Raft {
     durable: 0,
     commit: 0,
     trusted: true,
+    hollow: false,
     accepts: true,
     owesNoop: false,
     owesMembership: null,
     peers: [],
     match: () => 0,
     heardAt: () => 0,
+    needsSnapshot: () => false,
     mode: () => 'replicate'
   }
 

@@ -51,6 +51,7 @@ export class Solo {
       memberships: [{ index: 0, membership }],
       mark: options.mark ?? last,
       trusted: options.trusted ?? true,
+      hollow: false,
       commit: 0
     }
     const config = { ...defaultConfig, ...options.config }

@@ -2,7 +2,7 @@
 import { t } from 'tap'
 import { Catalogue } from '../../lib/log/catalogue.ts'
 import { cardOf } from '../../lib/log/keys.ts'
-import { distrust } from '../../lib/log/trust.ts'
+import { distrust, hollowness } from '../../lib/log/trust.ts'
 import { chainOf, endOf } from '../help/log-blocks.ts'
 
 const start = { index: 10, term: 1, chain: 5 }
@@ -29,7 +29,9 @@ t.test('the mark', async t => {
 
 t.test('the state', async t => {
   for (const state of [start, { index: 12, term: 2 }, catalogue.tail]) t.same(distrust(catalogue, mark, state), [])
-  t.equal(distrust(catalogue, mark, { index: 9, term: 1 }).length, 1)
+  t.same(distrust(catalogue, mark, { index: 9, term: 1 }), [], 'a state that ends before the log begins says nothing of the log')
+  t.match(hollowness(catalogue, { index: 9, term: 1 }), /^the state contains only 9@1, but the log begins after/)
+  for (const state of [start, catalogue.tail, null]) t.equal(hollowness(catalogue, state), null)
   t.equal(distrust(catalogue, mark, { index: 12, term: 1 }).length, 1)
   t.equal(distrust(catalogue, { ...mark, index: 99 }, { index: 17, term: 2 }).length, 2)
 })

@@ -44,6 +44,8 @@ class Bed {
         for (const { index, term } of answers) this.#applied.push(`${index}@${term}`)
       },
       flushed: () => {},
+      damaged: () => {},
+      hollow: false,
       failed: (error: Error) => void this.#failures.push(error)
     }
     this.#applier = new Applier(parts, 0)

@@ -30,6 +30,8 @@ class Bed {
         limits: { ...quickLimits, ...limits },
         applied: answers => this.answered.push(...answers.map(({ index }) => index)),
         flushed: () => {},
+        damaged: error => this.failures.push(error),
+        hollow: false,
         failed: error => this.failures.push(error)
       },
       0

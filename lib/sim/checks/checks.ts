@@ -143,7 +143,8 @@ export class Checks implements Watcher {
     const ghost = this.#committedAt.get(base.index)
     if (base.index > 0 && (ghost === undefined || ghost.chain !== base.chain || ghost.term !== base.term))
       throw new Violation('IS9', `${id}: its log begins after ${base.index}@${base.term}, which was never committed`)
-    if (base.index > seen.flushed)
+    // A state that ends before the log begins is used for nothing until a leader has brought another.
+    if (base.index > seen.flushed && !seen.node.node!.raft.status.hollow)
       throw new Violation(
         'IA2',
         `${id}: its log begins after ${base.index}, and its state on disk ends at ${seen.flushed}`

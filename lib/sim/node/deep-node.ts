@@ -8,7 +8,7 @@ import { memberKey } from '../../raft/types.ts'
 import { type Life as NodeLife, openLife } from '../../server/life.ts'
 import { MemoryNet } from '../../transport/memory-net.ts'
 import type { MountedDisk } from '../disk/disk.ts'
-import type { RotKind } from '../disk/rot.ts'
+import { rotKinds } from '../disk/rot.ts'
 import type { BlockEnd } from '../ghost/ghost-log.ts'
 import type { SimMachine } from '../ghost/machines.ts'
 import { Witness } from '../ghost/witness.ts'
@@ -20,8 +20,6 @@ export interface DeepParts extends SimNodeParts {
   readonly cluster: ReadonlyMap<NodeId, string>
   readonly secret: Uint8Array
 }
-
-const logRots: readonly RotKind[] = ['log-hole', 'log-undo', 'log-tail', 'log-bit', 'slot']
 
 export class DeepNode extends SimNode {
   readonly #parts: DeepParts
@@ -130,7 +128,7 @@ export class DeepNode extends SimNode {
   }
 
   rot(): boolean {
-    const kind = logRots[this.random.below(logRots.length)]!
+    const kind = rotKinds[this.random.below(rotKinds.length)]!
     return this.disk.rot(kind, below => this.random.below(below)) !== null
   }
 }

@@ -28,7 +28,10 @@ export function openDoor(
     env,
     life: () => (owner.node === null || owner.machine === null ? null : { node: owner.node, machine: owner.machine }),
     welcome: () => welcomeOf(owner),
-    found: fault => found(fault.message),
+    found: fault => {
+      found(fault.message)
+      owner.node?.condemn(fault)
+    },
     revision: () => owner.machine?.revision() ?? 0
   })
   new MemoryNet(fabric, env, owner.id).listen(
