@@ -2,6 +2,7 @@
 import { assert } from '../base/assert.ts'
 import { numberOfCode } from '../base/errors.ts'
 import type { Batch, Outcome, Outcomes } from '../machine/machine.ts'
+import { mix } from '../machine/state-hash.ts'
 import { type Packed, pack } from '../record/pack.ts'
 import type { Command, DeleteCommand, IncrementCommand, PutCommand } from '../wire/kv.ts'
 import type { Effect } from './generation.ts'
@@ -52,6 +53,8 @@ export class Execution {
   #effects: Effect[] | null = null
   #answerBytes = 0
   #first = 0
+  /** What the commands changed: their outcomes do not tell what was there before, nor whether it was all there. */
+  #digest = 0
 
   constructor(table: MemoryTable, loaded: ReadonlyMap<string, Version | null>, batch: Batch) {
     this.#table = table
@@ -91,7 +94,8 @@ export class Execution {
     if (this.#effects !== null && count > 0) {
       this.#table.active.addEffects({ index, revisionBefore: this.#revisionBefore, each: this.#effects })
     }
-    return { revision: this.#first === 0 ? this.#table.revision : this.#first, each: this.#each }
+    const revision = this.#first === 0 ? this.#table.revision : this.#first
+    return { revision, each: this.#each, digest: this.#digest }
   }
 
   #execute(command: Command, key: string, gathered: Version | undefined, number: number): void {
@@ -131,6 +135,7 @@ export class Execution {
       return
     }
     const answer = command.previous ? pack([1, packVersion(previous, command.key)]) : deletedOne
+    this.#digest = changeOf(this.#digest, key, previous, previous.length)
     this.#table.write(key, previous, this.#batch.index, number)
     this.#say(number, { status: 0, revision: this.#table.revision, answer })
     if (this.#effects !== null) this.#effects.push(1)
@@ -172,6 +177,7 @@ export class Execution {
     version.createRevision = created === 0 ? version.modRevision : created
     version.version = count + 1
     version.leaseId = leaseId
+    this.#digest = mix(mix(changeOf(this.#digest, key, version, length), leaseId), sampleOf(bytes, at, length))
   }
 
   #refuse(number: number, status: number, answer: Packed): void {
@@ -194,6 +200,22 @@ export class Execution {
     this.#effects ??= Array.from({ length: number }, () => 1 as const)
     this.#effects.push(effect)
   }
+}
+
+/** Revision of creation and number of writes come from what was there before: an entry that was lost or altered shows here. */
+function changeOf(digest: number, key: string, { createRevision, version }: Version, length: number): number {
+  return mix(mix(mix(mix(digest, createRevision), version), length), endOf(key))
+}
+
+/** A few bytes of a value: a longer look at what the log's own CRC covers would cost more than it could find. */
+function sampleOf(bytes: Uint8Array, at: number, length: number): number {
+  if (length === 0) return 0
+  return bytes[at]! | (bytes[at + (length >>> 1)]! << 8) | (bytes[at + length - 1]! << 16)
+}
+
+function endOf(key: string): number {
+  const { length } = key
+  return length | (key.charCodeAt(length - 1) << 16) | (key.charCodeAt(length - 2) << 24)
 }
 
 /** The safe integer that the value spells in decimal without needless signs; null for any other value. */

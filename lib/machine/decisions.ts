@@ -29,6 +29,7 @@ import {
 import type { Batch, Outcomes } from './machine.ts'
 import { cancelWindow, type Session, serialWindow } from './session.ts'
 import { growthMax, type SessionTable } from './session-table.ts'
+import { hashOfAnswer, hashOfOutcomes } from './state-hash.ts'
 
 /** Where a record stands: `at` in `block.bytes`, stamped `time`. */
 export interface Place {
@@ -61,6 +62,9 @@ export class Decisions {
   #open: (OpenAnswer | null)[] = []
   /** By what the table may grow at most when the batches have been executed. */
   #growth = 0
+  /** What the batches did that no answer says, folded; and how many answers have been folded. */
+  #hash = 0
+  #folded = 0
 
   constructor(table: SessionTable) {
     this.#table = table
@@ -80,8 +84,19 @@ export class Decisions {
   take(): readonly Answer[] {
     assert(this.#batches.length === 0, 'answers are complete when all is executed')
     const answers = this.#answers
+    assert(this.#folded === answers.length, 'what is answered is folded')
     this.#answers = []
+    this.#folded = 0
     return answers
+  }
+
+  /** What became of all records since the last call, folded into one number (`state-hash.ts`); once nothing is pending. */
+  hash(): number {
+    assert(this.#batches.length === 0, 'what is pending has no outcome yet')
+    let hash = this.#hash
+    for (; this.#folded < this.#answers.length; this.#folded++) hash += hashOfAnswer(this.#answers[this.#folded]!)
+    this.#hash = 0
+    return hash | 0
   }
 
   /** A command record. False: settle first. */
@@ -150,8 +165,12 @@ export class Decisions {
     for (let number = 0; number < outcomes.length; number++) {
       const session = this.#sessions[number]!
       const answer = this.#open[number]!
+      const { revision, each, digest = 0 } = outcomes[number]!
+      // An answer says all but the digest; nobody waits for the answer to an expiry.
+      if (digest !== 0 || answer === null) {
+        this.#hash = (this.#hash + hashOfOutcomes(this.#batches[number]!.index, revision, digest)) | 0
+      }
       if (session === null || answer === null) continue
-      const { revision, each } = outcomes[number]!
       const skip = this.#batches[number]!.skip
       answer.revision = revision
       if (each === null && skip === null) this.#table.storePlain(session, answer.serial, answer.count, revision)

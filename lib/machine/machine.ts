@@ -105,6 +105,11 @@ export interface Outcomes {
    * command of the record, null where it was skipped.
    */
   readonly each: readonly (Outcome | null)[] | null
+  /**
+   * What else the batch did, as a number of 32 bits: replicas whose states came to differ are found by it where revision,
+   * status and answer would not show it. A function of the state and the batch alone; 0 when absent.
+   */
+  readonly digest?: number
 }
 
 export interface Outcome {

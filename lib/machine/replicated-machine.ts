@@ -12,11 +12,13 @@ import { type Block, type Index, type LogId, logOrigin } from '../raft/types.ts'
 import { blockHeaderBytes, commandAt, draftFault, recordAt, recordHeaderBytes, recordKind } from '../record/record.ts'
 import { type Answer, beyondWindow } from './answer.ts'
 import { Decisions, type Place } from './decisions.ts'
+import { readHash } from './divergence.ts'
 import type { SnapshotSource, StateMachine } from './machine.ts'
 import { readSetting, readVersion } from './order.ts'
 import { serialWindow } from './session.ts'
 import { type SessionLimits, SessionTable, sessionLimits } from './session-table.ts'
 import { decodeSidecar, encodeSidecar, newerSidecar, type StoredMembership } from './sidecar.ts'
+import { type Diverged, mix, StateHash } from './state-hash.ts'
 
 export interface ReplicatedMachineOptions {
   /** The highest machine version that this program can run. */
@@ -32,6 +34,8 @@ export class ReplicatedMachine {
   readonly #table: SessionTable
   readonly #decisions: Decisions
   readonly #settings = new Map<string, Uint8Array>()
+  /** The running hash of the state, and what it has shown. */
+  readonly hash = new StateHash()
   #applied: LogId = logOrigin
   #time = 0
   #version = 1
@@ -77,6 +81,11 @@ export class ReplicatedMachine {
   /** The machine version that log or state ask for and this program cannot run; null where there is none. */
   get unable(): number | null {
     return this.#unable
+  }
+
+  /** A majority of the voters has come to another state; null where none is known to have. Only another state ends it. */
+  get diverged(): Diverged | null {
+    return this.hash.diverged
   }
 
   get settings(): ReadonlyMap<string, Uint8Array> {
@@ -183,6 +192,7 @@ export class ReplicatedMachine {
       membership: this.#membership,
       settings: this.#settings,
       horizon: this.#table.horizon,
+      hash: this.hash.store(),
       sessions: this.#table.sessions()
     })
   }
@@ -211,6 +221,7 @@ export class ReplicatedMachine {
     this.#membership = sidecar.membership
     for (const [name, value] of sidecar.settings) this.#settings.set(name, value)
     this.#table.restore(sidecar.sessions, sidecar.horizon)
+    this.hash.restore(sidecar.hash)
     if (this.#version > this.#versionMax) this.#unable = this.#version
     return null
   }
@@ -249,6 +260,8 @@ export class ReplicatedMachine {
     this.#table.expire(this.#time)
     const place: Place = { block, at, length, index, time: this.#time }
     const kind = bytes[at + recordAt.kind]!
+    if (kind === recordKind.hash) return this.#compare(place)
+    if (kind !== recordKind.noop) this.hash.count(length)
     switch (kind) {
       case recordKind.command:
         return this.#decisions.command(place)
@@ -267,13 +280,21 @@ export class ReplicatedMachine {
       case recordKind.setting:
         this.#set(readSetting(bytes, at, length))
         return true
-      // A hash record is for whoever compares states; it changes none.
-      case recordKind.hash:
       case recordKind.noop:
         return true
       default:
         throw new AssertionError('a record of a kind this program does not know: it would leave this replica behind')
     }
+  }
+
+  /** A hash record changes no state; it compares what all before it have come to, so nothing may be pending then. */
+  #compare({ block, at, length, index, time }: Place): boolean {
+    if (this.#decisions.batches.length > 0) return false
+    this.hash.add(this.#decisions.hash())
+    const { horizon, count } = this.#table
+    const facts = mix(mix(mix(mix(0, horizon), count), time), this.#version)
+    this.hash.mark(index, readHash(block.bytes, at, length), facts)
+    return true
   }
 
   #setVersion(version: number): void {
@@ -303,6 +324,7 @@ export class ReplicatedMachine {
       this.#applied = { term: this.#termOf(last), index: this.#index }
     }
     this.#blocks = []
+    this.hash.add(this.#decisions.hash())
     const answers = this.#decisions.take()
     this.#done = null
     done(this.#unable !== null ? unableToRun(this.#unable) : null, answers)

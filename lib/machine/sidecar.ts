@@ -1,6 +1,6 @@
 // What the core keeps beside the inner machine's state, as bytes: stored with it in one step, equal on all replicas.
 //
-//    0  u16  format, 1
+//    0  u16  format, 2
 //    2  u16  zero
 //    4  u32  machine version
 //    8  u32  term of the last record applied
@@ -11,7 +11,14 @@
 //   40  u64  index of the membership record, 0 for none
 //   48  u32  length of the membership, 0 for none
 //   52  u32  number of sessions
-//   56       the membership, as in its record; the settings; the sessions, the one used longest ago first
+//   56  u32  running hash of the state (`state-hash.ts`)
+//   60  u32  its value at the last hash record
+//   64  u64  index of the last hash record, 0 for none
+//   72  u64  index of the hash record at which this state was found to differ from that of a majority, 0 for none
+//   80  u32  1 the running hash is known, 2 its value at the last hash record is
+//   84       the membership, as in its record; the settings; the sessions, the one used longest ago first
+//
+// Format 1 ends its head at byte 56 and knows no hash; it is read, and never written any more.
 //
 // A setting, in order of names:  u16 length of the name, u32 length of the value, the name (ASCII), the value.
 // A session:  18 B id · u64 used at · u64 floor · u16 number of runs · the runs, rising.
@@ -24,8 +31,9 @@ import { sessionIdBytes } from '../record/record.ts'
 import { newerFormat } from './newer-format.ts'
 import { cancelWindow, keptAnswerBytesMax, type Run, Session } from './session.ts'
 import { sessionId } from './session-table.ts'
+import { type StoredHash, unknownHash } from './state-hash.ts'
 
-export const sidecarFormat = 1
+export const sidecarFormat = 2
 
 export interface Sidecar {
   readonly applied: LogId
@@ -35,6 +43,7 @@ export interface Sidecar {
   readonly membership: StoredMembership | null
   readonly settings: ReadonlyMap<string, Uint8Array>
   readonly horizon: number
+  readonly hash: StoredHash
   /** In order of last use. */
   readonly sessions: readonly Session[]
 }
@@ -46,7 +55,10 @@ export interface StoredMembership {
 }
 
 export const settingNamePattern = /^[a-z][a-zA-Z0-9-]{0,62}$/
-const headBytes = 56
+const headBytes = 84
+const headBytesBefore = 56
+const runningKnown = 1
+const markKnown = 2
 const sessionHeadBytes = sessionIdBytes + 18
 const runBytes = 16
 const noAnswer = 0xffff
@@ -69,6 +81,7 @@ export function encodeSidecar(sidecar: Sidecar): Uint8Array {
   writeU64(bytes, 40, sidecar.membership?.index ?? 0)
   writeU32(bytes, 48, membership)
   writeU32(bytes, 52, sidecar.sessions.length)
+  writeHash(bytes, sidecar.hash)
   let at = headBytes
   if (sidecar.membership !== null) bytes.set(sidecar.membership.bytes, at)
   at += membership
@@ -90,16 +103,17 @@ export function newerSidecar(bytes: Uint8Array): StrettoError | null {
 
 /** What `encodeSidecar` was given, or null where `bytes` are nothing that it could have made. Copies what it keeps. */
 export function decodeSidecar(bytes: Uint8Array): Sidecar | null {
-  if (bytes.length < headBytes || readU16(bytes, 0) !== sidecarFormat || readU16(bytes, 2) !== 0) return null
+  const head = headOf(bytes)
+  if (head === null || readU16(bytes, 2) !== 0) return null
+  const hash = head === headBytes ? readHash(bytes) : unknownHash
   const index = readU64(bytes, 16)
   const time = readU64(bytes, 24)
   const horizon = readU64(bytes, 32)
   const membershipIndex = readU64(bytes, 40)
-  if (![index, time, horizon, membershipIndex].every(Number.isSafeInteger)) return null
+  if (hash === null || ![index, time, horizon, membershipIndex].every(Number.isSafeInteger)) return null
   const length = readU32(bytes, 48)
-  if ((length === 0) !== (membershipIndex === 0) || membershipIndex > index || headBytes + length > bytes.length)
-    return null
-  const cursor = { at: headBytes + length }
+  if ((length === 0) !== (membershipIndex === 0) || membershipIndex > index || head + length > bytes.length) return null
+  const cursor = { at: head + length }
   const settings = readSettings(bytes, cursor, readU32(bytes, 12))
   if (settings === null) return null
   const sessions = readSessions(bytes, cursor, readU32(bytes, 52))
@@ -108,10 +122,45 @@ export function decodeSidecar(bytes: Uint8Array): Sidecar | null {
     applied: { term: readU32(bytes, 8), index },
     time,
     machineVersion: readU32(bytes, 4),
-    membership: length === 0 ? null : { index: membershipIndex, bytes: copyOf(bytes, headBytes, length) },
+    membership: length === 0 ? null : { index: membershipIndex, bytes: copyOf(bytes, head, length) },
     settings,
     horizon,
+    hash,
     sessions
+  }
+}
+
+/** Length of the head of a format that this program can read; null for any other. */
+function headOf(bytes: Uint8Array): number | null {
+  if (bytes.length < 2) return null
+  const format = readU16(bytes, 0)
+  const head = format === sidecarFormat ? headBytes : headBytesBefore
+  return (format === 1 || format === sidecarFormat) && bytes.length >= head ? head : null
+}
+
+function writeHash(bytes: Uint8Array, hash: StoredHash): void {
+  writeU32(bytes, 56, hash.running)
+  writeU32(bytes, 60, hash.markValue ?? 0)
+  writeU64(bytes, 64, hash.markIndex)
+  writeU64(bytes, 72, hash.divergedAt)
+  writeU32(bytes, 80, (hash.known ? runningKnown : 0) | (hash.markValue === null ? 0 : markKnown))
+}
+
+function readHash(bytes: Uint8Array): StoredHash | null {
+  const flags = readU32(bytes, 80)
+  const value = readU32(bytes, 60)
+  const index = readU64(bytes, 16)
+  const markIndex = readU64(bytes, 64)
+  const divergedAt = readU64(bytes, 72)
+  const known = (flags & markKnown) !== 0
+  if (flags > (runningKnown | markKnown) || markIndex > index || divergedAt > markIndex) return null
+  if (known ? markIndex === 0 : value !== 0) return null
+  return {
+    running: readU32(bytes, 56),
+    known: (flags & runningKnown) !== 0,
+    markIndex,
+    markValue: known ? value : null,
+    divergedAt
   }
 }
 

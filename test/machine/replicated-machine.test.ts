@@ -658,14 +658,14 @@ t.test('a sidecar in a later format is no damage: it says to use a newer version
   const open = inner.open.bind(inner)
   inner.open = done =>
     open((error, { durable, sidecar }) => {
-      sidecar![1] = 2
+      sidecar![1] = 3
       done(error, { durable, sidecar })
     })
   const machine = new ReplicatedMachine(inner)
   t.throws(() => bench.replica.call(done => machine.open(done)), {
     code: 'BAD_REQUEST',
     message:
-      'the sessions beside the state are written in format 2, and this version reads up to 1: use a newer version'
+      'the sessions beside the state are written in format 3, and this version reads up to 2: use a newer version'
   })
 })
 

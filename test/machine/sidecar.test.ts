@@ -1,4 +1,4 @@
-// The sidecar as bytes: the golden file of format 1, every damage refused, equal states equal bytes, and its speed.
+// The sidecar as bytes: the golden files of both formats, every damage refused, equal states equal bytes, and its speed.
 import { readFileSync, writeFileSync } from 'node:fs'
 import fc from 'fast-check'
 import { t } from 'tap'
@@ -34,22 +34,25 @@ function sample(): Sidecar {
       ['a-first', new Uint8Array([0, 255])]
     ]),
     horizon: 900,
+    hash: { running: 0xdead_beef, known: true, markIndex: 4000, markValue: 0xffff_ffff, divergedAt: 3000 },
     sessions: [empty, full]
   }
 }
 
-const golden = new URL('golden/sidecar.v1.txt', import.meta.url)
+const golden = new URL('golden/sidecar.v2.txt', import.meta.url)
+const goldenBefore = new URL('golden/sidecar.v1.txt', import.meta.url)
+const headBytes = 84
 
-t.test('format 1 is what the golden file says', async t => {
+t.test('format 2 is what the golden file says', async t => {
   if (process.env['UPDATE'] !== undefined) {
     writeFileSync(golden, toHex(encodeSidecar(sample())).replace(/.{64}/g, '$&\n').concat('\n'))
   }
   const bytes = fromHex(readFileSync(golden, 'utf8').replace(/\s/g, ''))
   t.equal(toHex(encodeSidecar(sample())), toHex(bytes!))
   const decoded = decodeSidecar(bytes!)!
-  const { applied, time, machineVersion, horizon, membership } = decoded
+  const { applied, time, machineVersion, horizon, hash, membership } = decoded
   const { settings: _, sessions: __, ...rest } = sample()
-  t.same({ applied, time, machineVersion, horizon, membership }, rest)
+  t.same({ applied, time, machineVersion, horizon, hash, membership }, rest)
   t.same([...decoded.settings.keys()], ['a-first', 'leaseReads'])
   t.same(
     decoded.sessions.map(one => ({
@@ -74,6 +77,17 @@ t.test('format 1 is what the golden file says', async t => {
   )
 })
 
+t.test('format 1 is read, as a state whose hash is not known', async t => {
+  const bytes = fromHex(readFileSync(goldenBefore, 'utf8').replace(/\s/g, ''))!
+  const decoded = decodeSidecar(bytes)!
+  t.same(decoded.hash, { running: 0, known: false, markIndex: 0, markValue: null, divergedAt: 0 })
+  const { hash } = sample()
+  t.equal(toHex(encodeSidecar({ ...decoded, hash })), toHex(encodeSidecar(sample())), 'and all else is as it was')
+  for (let length = 0; length < bytes.length; length++) {
+    if (decodeSidecar(bytes.subarray(0, length)) !== null) t.fail(`cut to ${length} bytes`)
+  }
+})
+
 t.test('what is decoded shares nothing with the bytes', async t => {
   const bytes = encodeSidecar(sample())
   const decoded = decodeSidecar(bytes)!
@@ -84,11 +98,12 @@ t.test('what is decoded shares nothing with the bytes', async t => {
 
 t.test('bytes that no encoder writes are refused', async t => {
   const good = encodeSidecar(sample())
-  const sessionsAt = 56 + 12 + (6 + 7 + 2) + (6 + 10 + 1)
+  const sessionsAt = headBytes + 12 + (6 + 7 + 2) + (6 + 10 + 1)
   const fullAt = sessionsAt + 36
   const runsAt = fullAt + 36
   const cases: readonly [string, (bytes: Uint8Array) => void][] = [
-    ['another format', bytes => writeU16(bytes, 0, 2)],
+    ['another format', bytes => writeU16(bytes, 0, 3)],
+    ['no format', bytes => writeU16(bytes, 0, 0)],
     ['a reserved field in use', bytes => writeU16(bytes, 2, 1)],
     ['more settings', bytes => writeU32(bytes, 12, 3)],
     ['fewer settings', bytes => writeU32(bytes, 12, 1)],
@@ -97,11 +112,16 @@ t.test('bytes that no encoder writes are refused', async t => {
     ['an inexact horizon', bytes => writeU32(bytes, 32, 0x20_0000)],
     ['a membership without an index', bytes => writeU64(bytes, 40, 0)],
     ['a membership beyond the end', bytes => writeU32(bytes, 48, 0xffff_ffff)],
+    ['a hash record that was not applied', bytes => writeU32(bytes, 64, 0x20_0000)],
+    ['a difference where nothing was compared', bytes => writeU64(bytes, 72, 4001)],
+    ['a flag of the hash that there is not', bytes => writeU32(bytes, 80, 7)],
+    ['a value that is said not to be known', bytes => writeU32(bytes, 80, 1)],
+    ['a value at no hash record', bytes => bytes.fill(0, 64, 80)],
     ['more sessions', bytes => writeU32(bytes, 52, 3)],
     ['fewer sessions', bytes => writeU32(bytes, 52, 1)],
-    ['a setting with an odd name', bytes => bytes.set(textBytes('A'), 56 + 12 + 6)],
-    ['settings out of order', bytes => bytes.set(textBytes('z'), 56 + 12 + 6)],
-    ['a name beyond the end', bytes => writeU16(bytes, 56 + 12, 0xffff)],
+    ['a setting with an odd name', bytes => bytes.set(textBytes('A'), headBytes + 12 + 6)],
+    ['settings out of order', bytes => bytes.set(textBytes('z'), headBytes + 12 + 6)],
+    ['a name beyond the end', bytes => writeU16(bytes, headBytes + 12, 0xffff)],
     ['a session used before it was opened', bytes => writeU64(bytes, fullAt + 18, 1999)],
     ['a session twice', bytes => bytes.copyWithin(fullAt, sessionsAt, sessionsAt + 18)],
     ['an inexact floor', bytes => writeU32(bytes, fullAt + 26, 0x20_0000)],
