@@ -51,6 +51,19 @@ export const snapshots: readonly Mutant[] = [
     by: { scenario: 'a-snapshot-is-what-was-announced' }
   },
   {
+    name: 'gives-its-log-away-for-a-state-that-is-not-on-disk',
+    invariant: 'IA2',
+    also: [],
+    patches: [
+      {
+        file: 'lib/kv/restore.ts',
+        find: 'settle(batch.write({ sync: true }), go,',
+        replace: 'settle(batch.write({ sync: false }), go,'
+      }
+    ],
+    by: { scenario: 'a-snapshot-is-on-disk-before-the-log-gives-way-to-it' }
+  },
+  {
     name: 'forgets-the-configuration-of-a-snapshot',
     invariant: 'IC2',
     also: ['IL1', 'IL3'],
