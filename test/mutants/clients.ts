@@ -183,10 +183,11 @@ export const clients: readonly Mutant[] = [
     invariant: 'IL5',
     also: [],
     patches: [
-      without(
-        'lib/node/intake.ts',
-        "this.#waiting.refuseAll(refusal('NOT_LEADER', 'unknown', 'leadership was lost before the request was committed', 0))"
-      )
+      {
+        file: 'lib/node/node.ts',
+        find: 'this.#intake.leadershipLost(',
+        replace: 'if (this.#over) this.#intake.leadershipLost('
+      }
     ],
     by: { scenario: 'who-leads-no-more-answers-its-callers' }
   },
