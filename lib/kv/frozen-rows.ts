@@ -1,5 +1,6 @@
 // Rows of the state as they were when a snapshot of the database was taken, page after page in the order of their keys.
 import type { Done } from '../base/env.ts'
+import { StrettoError } from '../base/errors.ts'
 import type { RowRange } from './rows.ts'
 import type { RowPair } from './snapshot-stream.ts'
 import { levelFault, type StateCursor, type StateLevel, type StateSnapshot, settle, unheard } from './state-level.ts'
@@ -9,6 +10,7 @@ const pageBytesMax = 131_072
 const pageRowsMax = 512
 
 const noRows: readonly RowPair[] = []
+const closed = new StrettoError('STOPPED', 'the snapshot is closed', { fate: 'unknown' })
 
 export class FrozenRows {
   readonly #level: StateLevel
@@ -16,6 +18,7 @@ export class FrozenRows {
   /** Those still to come; the first is being read. */
   #ranges: readonly RowRange[]
   #cursor: StateCursor | null = null
+  #closed = false
 
   constructor(level: StateLevel, snapshot: StateSnapshot, ranges: readonly RowRange[]) {
     this.#level = level
@@ -23,8 +26,9 @@ export class FrozenRows {
     this.#ranges = ranges
   }
 
-  /** The next rows; none only at the end. The database is open, and so is the snapshot. */
+  /** The next rows; none only at the end. The database is open, and so is the snapshot. STOPPED once it is closed. */
   next(done: Done<readonly RowPair[]>): void {
+    if (this.#closed) return done(closed, noRows)
     const range = this.#ranges[0]
     if (range === undefined) return done(null, noRows)
     this.#cursor ??= this.#level.iterator({
@@ -35,15 +39,22 @@ export class FrozenRows {
       snapshot: this.#snapshot
     })
     const found = (rows: readonly RowPair[]) => {
+      if (this.#closed) return done(closed, noRows)
       if (rows.length > 0) return done(null, rows)
-      this.close()
+      this.#letGo()
       this.#ranges = this.#ranges.slice(1)
       this.next(done)
     }
     settle(this.#cursor.nextv(pageRowsMax), found, error => done(levelFault('read', error), noRows))
   }
 
+  /** The snapshot may be closed right after it. */
   close(): void {
+    this.#closed = true
+    this.#letGo()
+  }
+
+  #letGo(): void {
     const cursor = this.#cursor
     this.#cursor = null
     if (cursor !== null) settle(cursor.close(), unheard, unheard)
