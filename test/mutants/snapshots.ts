@@ -2,6 +2,7 @@
 import { type Mutant, without } from './mutant.ts'
 
 const contents = { scenario: 'a-snapshot-brings-all-that-the-log-had' }
+const hollow = { scenario: 'a-state-that-is-gone-is-brought-by-the-leader' }
 const resuming = { scenario: 'a-snapshot-goes-on-where-it-was-broken-off' }
 const underWay = { scenario: 'a-snapshot-under-way-is-not-overtaken' }
 
@@ -176,5 +177,38 @@ export const snapshots: readonly Mutant[] = [
       }
     ],
     by: resuming
+  },
+  {
+    name: 'leads-without-a-state',
+    invariant: 'IL1',
+    also: ['IL5', 'IA1'],
+    patches: [
+      {
+        file: 'lib/raft/state.ts',
+        find: ' || this.hollow || ',
+        replace: ' || '
+      }
+    ],
+    by: hollow
+  },
+  {
+    name: 'executes-what-follows-a-state-that-it-lacks',
+    invariant: 'IL3',
+    also: ['IA1'],
+    patches: [
+      {
+        file: 'lib/node/applier.ts',
+        find: 'if (this.#applying || this.#stopped || this.#parts.hollow) return',
+        replace: 'if (this.#applying || this.#stopped) return'
+      }
+    ],
+    by: hollow
+  },
+  {
+    name: 'does-not-ask-for-the-state-that-it-lacks',
+    invariant: 'IL3',
+    also: [],
+    patches: [without('lib/raft/follower.ts', 'if (state.hollow) askForState(state, leader)')],
+    by: hollow
   }
 ]
