@@ -36,6 +36,8 @@ export class Intake {
   /** Requests that a leader elsewhere has been asked to take. */
   readonly #forwarded = new Set<Request>()
   #forwardedBytes = 0
+  /** Since it has handed over, a former leader waits for its records until then; Infinity for any other node. */
+  #keptUntil = Number.POSITIVE_INFINITY
 
   constructor(parts: IntakeParts) {
     this.#parts = parts
@@ -118,18 +120,30 @@ export class Intake {
 
   /** Answers those who wait for what has just been applied. */
   answered(answers: readonly Answer[]): void {
-    for (const answer of answers) this.#waiting.take(answer.index, answer.term)?.({ kind: 'answer', answer })
+    for (const answer of answers) {
+      this.#waiting.take(answer.index, answer.term, leadershipLost)?.({ kind: 'answer', answer })
+    }
   }
 
   /** Answers requests that nobody took in before their time was over. */
   expire(now: number): void {
     this.#parts.counters.refusedLate += this.#held.expire(now)
+    if (now >= this.#keptUntil) this.#giveUpWaiting()
   }
 
-  /** Leadership is lost: what was proposed may be committed by the next leader, or be cut. */
-  leadershipLost(): void {
+  /**
+   * Leadership is lost: what was proposed may be committed by the next leader, or be cut. A successor that was chosen holds
+   * all of it, so nobody is sent to ask again: what is applied here is answered here.
+   */
+  leadershipLost(handedOver: boolean, now: number): void {
     this.#forgetWritten(Number.POSITIVE_INFINITY)
-    this.#waiting.refuseAll(refusal('NOT_LEADER', 'unknown', 'leadership was lost before the request was committed', 0))
+    if (handedOver) this.#keptUntil = now + handedOverMs
+    else this.#giveUpWaiting()
+  }
+
+  /** The places of what was proposed in an earlier term may be taken by what is proposed now. */
+  leadershipWon(): void {
+    this.#giveUpWaiting()
   }
 
   /** This life is over. */
@@ -140,6 +154,11 @@ export class Intake {
     this.#forwardedBytes = 0
     for (const request of forwarded) request.done(reason)
     this.#held.refuseAll({ ...reason, fate: 'not-applied' })
+  }
+
+  #giveUpWaiting(): void {
+    this.#keptUntil = Number.POSITIVE_INFINITY
+    this.#waiting.refuseAll(leadershipLost)
   }
 
   #pass(request: Request, leader: MemberKey): void {
@@ -201,4 +220,7 @@ export class Intake {
 }
 
 const nothing = new Uint8Array(0)
+const leadershipLost = refusal('NOT_LEADER', 'unknown', 'leadership was lost before the request was committed', 0)
+/** Within this time a successor has committed all that it was handed, or something has gone wrong. */
+const handedOverMs = 1_000
 const overloadRetryMs = 100

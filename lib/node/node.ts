@@ -51,6 +51,8 @@ export class Node {
   #sweeper: Cancel | null = null
   #lastHeard: number
   #led = false
+  /** As a leader it has chosen a successor, which is to stand for election. */
+  #handsOver = false
   /** Term of the leader heard of last. */
   #leaderTerm = 0
   #inTurn = false
@@ -307,8 +309,10 @@ export class Node {
     if (status.role === 'leader') this.#lead(now)
     const ready = raft.ready()
     if (ready !== null) this.#act(ready)
-    if (status.role === 'leader') this.#feeding.feed(now)
-    else if (status.leader !== null && this.#intake.heldCount > 0) this.#intake.forward(status.leader, now)
+    if (status.role === 'leader') {
+      this.#handsOver = !status.accepts
+      this.#feeding.feed(now)
+    } else if (status.leader !== null && this.#intake.heldCount > 0) this.#intake.forward(status.leader, now)
     this.#reads.release(this.applied)
     this.#applier.advance(status.commit, status.durable, now)
     this.#alarm.set(raft.wakeAt(), now)
@@ -327,6 +331,7 @@ export class Node {
     if (!this.#led) {
       this.#led = true
       this.counters.elections++
+      this.#intake.leadershipWon()
       this.#clusterTime.lead(now, this.#parts.machine.time)
     }
     this.#intake.propose(now, this.#upgrade.order())
@@ -377,7 +382,7 @@ export class Node {
       this.#led = false
       this.#clusterTime.follow()
       this.#feeding.rest()
-      this.#intake.leadershipLost()
+      this.#intake.leadershipLost(this.#handsOver, this.#env.now())
     }
     this.#parts.transport.connect(status.membership.members)
   }

@@ -109,8 +109,11 @@ export class Waiting {
     this.#bytes += bytes
   }
 
-  /** Who waits for this record; taken out. Indexes are asked for in rising order. */
-  take(index: Index, term: Term): WriteDone | null {
+  /**
+   * Who waits for this record; taken out. Who waits for another one in its place is told `gone`. Indexes are asked for in
+   * rising order.
+   */
+  take(index: Index, term: Term, gone: Refusal): WriteDone | null {
     for (;;) {
       const placed = this.#placed[this.#head]
       if (placed === undefined || placed.index > index) return null
@@ -120,7 +123,9 @@ export class Waiting {
         this.#placed = this.#placed.slice(this.#head)
         this.#head = 0
       }
-      if (placed.index === index) return placed.term === term ? placed.done : null
+      if (placed.index === index && placed.term === term) return placed.done
+      placed.done(gone)
+      if (placed.index === index) return null
     }
   }
 

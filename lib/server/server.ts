@@ -23,6 +23,7 @@ import { ownNames, refuseCaller } from './callers.ts'
 import { ClientPort } from './client-port.ts'
 import { FileDisk } from './file-disk.ts'
 import { Findings } from './findings.ts'
+import { handOver } from './hand-over.ts'
 import { createHttpServer, type HttpView } from './http.ts'
 import { Joiner } from './join.ts'
 import { keyValueMachine } from './key-value.ts'
@@ -60,8 +61,6 @@ export interface Server {
 /** Lives that ended by a fault: so many within this time, and the node gives up. */
 const livesMax = 3
 const livesWithinMs = 60_000
-/** How long a leader that stops waits for another to take over. */
-const handOverMsMax = 1_500
 const clientPath = '/v1'
 const measureMs = 5_000
 
@@ -237,8 +236,10 @@ export class NodeServer implements Server {
     this.#halt.abort(new StrettoError('STOPPED', 'the node has been stopped'))
     const closed = new Promise<void>(resolve => this.#http.close(() => resolve()))
     this.#joiner.close()
-    await this.#handOver()
     const life = this.life
+    if (life !== null) await handOver(this.#env, life.node)
+    // Clients learn from the end of their links that they are to ask elsewhere, before the databases are closed.
+    this.#port.close()
     this.life = null
     await this.#client?.close()
     await life?.close()
@@ -398,22 +399,6 @@ export class NodeServer implements Server {
   #beginAgain(): Promise<void> {
     return this.#begin().catch((fault: Error) => {
       if (!this.#stopping) this.#end(fault)
-    })
-  }
-
-  /** A leader lets another voter take over, so that clients hardly notice. */
-  async #handOver(): Promise<void> {
-    const node = this.life?.node
-    if (node === undefined || node.raft.status.role !== 'leader' || node.raft.status.peers.length === 0) return
-    node.transfer(null)
-    const deadline = this.#env.now() + handOverMsMax
-    await new Promise<void>(resolve => {
-      const look = (): void => {
-        const over = node.raft.status.role !== 'leader' && node.raft.status.leader !== null
-        if (over || this.#env.now() >= deadline) resolve()
-        else this.#env.after(5, look)
-      }
-      look()
     })
   }
 

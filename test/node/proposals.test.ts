@@ -137,13 +137,14 @@ t.test('patience is what the client asks for, within the limit, or the default',
 
 t.test('every waiting caller is told of its own record, however many there are', async t => {
   const waiting = new Waiting()
+  const gone = refusal('STOPPED', 'unknown', '')
   const told: number[] = []
   // Beyond the number at which the list gives its answered front back, and with some still waiting behind.
   for (let index = 1; index <= 5_000; index++) waiting.add({ term: 2, index }, 10, () => told.push(index))
-  for (let index = 1; index <= 4_000; index++) waiting.take(index, 2)!(refusal('STOPPED', 'unknown', ''))
+  for (let index = 1; index <= 4_000; index++) waiting.take(index, 2, gone)!(gone)
   t.same([told.length, told[0], told.at(-1)], [4_000, 1, 4_000])
   t.same([waiting.count, waiting.bytes], [1_000, 10_000])
-  t.equal(waiting.take(3_999, 2), null, 'nobody waits for what was answered')
+  t.equal(waiting.take(3_999, 2, gone), null, 'nobody waits for what was answered')
   const results: WriteResult[] = []
   waiting.add({ term: 2, index: 5_001 }, 10, result => results.push(result))
   waiting.refuseAll(refusal('NOT_LEADER', 'unknown', 'lost'))
@@ -339,12 +340,44 @@ t.test('with leadership go all who wait for their record: its fate is unknown', 
   const [proposed, held] = [bed.take(draft()), bed.take(draft(200_000))]
   bed.intake.propose(0)
   const later = bed.take(draft())
-  bed.intake.leadershipLost()
+  bed.intake.leadershipLost(false, 0)
   const lost = { kind: 'refused', code: 'NOT_LEADER', fate: 'unknown' }
   t.match([proposed, held], [[lost], [lost]])
   t.same(later, [], 'what is not in the log waits for the next leader')
   bed.intake.answered([answerTo(1), answerTo(2)])
   t.equal(proposed.length, 1, 'nobody is answered twice')
+})
+
+t.test(
+  'who has handed over answers from what is applied here; what another record has taken the place of is lost',
+  async t => {
+    const bed = new Bed()
+    const callers = [0, 1, 2].map(() => bed.take(draft(1)))
+    bed.propose()
+    bed.intake.leadershipLost(true, 0)
+    t.same(callers, [[], [], []])
+    bed.intake.answered([answerTo(1)])
+    t.match(callers[0], [{ kind: 'answer', answer: { index: 1 } }])
+    const lost = { kind: 'refused', code: 'NOT_LEADER', fate: 'unknown' }
+    bed.intake.answered([{ ...answerTo(2), term: bed.raft.status.term + 1 }])
+    t.match(callers[1], [lost])
+    bed.intake.expire(999)
+    t.same(callers[2], [])
+    bed.intake.expire(1_000)
+    t.match(callers[2], [lost], 'nobody is kept waiting for a successor that fails')
+    t.equal(bed.intake.bytes, 0)
+  }
+)
+
+t.test('who has handed over and leads again asks nobody to wait for what was proposed before', async t => {
+  const bed = new Bed()
+  const caller = bed.take(draft(1))
+  bed.propose()
+  bed.intake.leadershipLost(true, 0)
+  bed.intake.leadershipWon()
+  t.match(caller, [{ kind: 'refused', code: 'NOT_LEADER', fate: 'unknown' }])
+  bed.intake.expire(5_000)
+  t.equal(caller.length, 1)
 })
 
 t.test('the end of a life answers all: those held, those in the log, and those forwarded', async t => {
@@ -381,7 +414,7 @@ t.test('a leader whose own disk lags behind takes no more into its log until it 
   bed.raft.status.durable = 1
   bed.propose()
   t.same([bed.raft.proposed.length, bed.intake.heldCount], [2, 1])
-  bed.intake.leadershipLost()
+  bed.intake.leadershipLost(false, 0)
   bed.propose()
   t.equal(bed.intake.heldCount, 0, 'what was cut as leader before is no longer counted')
 })
