@@ -15,7 +15,7 @@ import {
   revisionOfGeneration,
   revisionOfHistory
 } from './rows.ts'
-import type { StateLevel } from './state-level.ts'
+import { type StateLevel, toTables } from './state-level.ts'
 
 export interface CompactionParts {
   readonly level: StateLevel
@@ -33,6 +33,8 @@ interface Found {
   readonly below: number
   /** Revision of the first generation at or above it: from there on all changes stand in the log. 0 for none. */
   readonly above: number
+  /** There are generations to delete. */
+  readonly stale: boolean
 }
 
 export class Compaction {
@@ -99,7 +101,7 @@ export class Compaction {
     this.#look(this.#base, found => {
       // None at or above: what was flushed since the newest below has changed nothing.
       this.#revision = Math.max(this.#revision, found.above === 0 ? found.below : found.above)
-      const sweep = (): void => this.#sweep(found)
+      const sweep = (): void => (found.stale ? this.#settle(found) : this.#sweep(found))
       if (this.#saidRevision >= this.#revision) sweep()
       else this.#waiting = sweep
     })
@@ -109,17 +111,34 @@ export class Compaction {
   #look(base: Index, found: (found: Found) => void): void {
     let below = 0
     let above = 0
+    let oldest = 0
     const walk: Walk = {
       range: allGenerations,
       values: true,
       judge: ([key, row]) => {
         const index = indexOfGeneration(key, row)
-        if (index !== null && index <= base) below = revisionOfGeneration(key)
-        if (index !== null && index >= base) above = revisionOfGeneration(key)
+        const revision = revisionOfGeneration(key)
+        if (oldest === 0) oldest = revision
+        if (index !== null && index <= base) below = revision
+        if (index !== null && index >= base) above = revision
         return above === 0 ? 'keep' : 'stop'
       }
     }
-    this.#walk([walk], () => found({ base, below, above }))
+    this.#walk([walk], () => found({ base, below, above, stale: oldest < below }))
+  }
+
+  /**
+   * The rows of generations show whether a flush is missing: they stay as long as one could get lost in silence, which is
+   * while it stands in the write-ahead file.
+   */
+  #settle(found: Found): void {
+    const { level, whenFree, failed } = this.#walkParts
+    whenFree(() =>
+      toTables(level, error => {
+        if (error === null) whenFree(() => this.#sweep(found))
+        else failed(error)
+      })
+    )
   }
 
   /**
@@ -129,7 +148,7 @@ export class Compaction {
   #sweep({ base, below }: Found): void {
     const all = (): 'delete' => 'delete'
     const walks: Walk[] = [
-      { range: generationsBelow(below), values: false, judge: all },
+      { range: generationsBelow(below), values: false, judge: all, synced: true },
       { range: effectsUpTo(base), values: false, judge: all },
       {
         range: historyRange,

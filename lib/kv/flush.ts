@@ -11,6 +11,7 @@ import {
   headKey,
   historyKey,
   writeEntry,
+  writeGeneration,
   writeHead,
   writePacked
 } from './rows.ts'
@@ -29,6 +30,8 @@ export interface FlushParts {
   readonly level: StateLevel
   readonly env: Env
   readonly cache: RowCache
+  /** Revision of the newest generation on disk, 0 for none: it shows whether one is missing. */
+  readonly previous: number
   /** Why to give up, asked before each turn of building; null to go on. */
   readonly ended: () => Error | null
 }
@@ -101,7 +104,7 @@ export class Flush {
     const { revision, applied } = this.#head
     if (versions.size > 0) {
       const rowKey = generationKey(revision)
-      this.#batch.put(rowKey, writePacked(rowKey, [applied.index, applied.term]))
+      this.#batch.put(rowKey, writeGeneration(rowKey, applied, this.#parts.previous))
     }
     this.#batch.put(headKey, writeHead(this.#head))
     settle(

@@ -7,7 +7,7 @@ import { type LogId, logOrigin } from '../raft/types.ts'
 import { asFault } from './fault.ts'
 import { type Head, headKey, readHead } from './rows.ts'
 import { type RowPair, StreamReader } from './snapshot-stream.ts'
-import { holdsRows, levelFault, type StateBatch, type StateLevel, settle } from './state-level.ts'
+import { holdsRows, levelFault, type StateBatch, type StateLevel, settle, toTables } from './state-level.ts'
 
 const turnMs = 2
 /** Between two looks at the clock: about a tenth of a millisecond. */
@@ -59,15 +59,25 @@ export class KvRestore implements SnapshotSink {
       if (whole === null || !this.#reader.ended) {
         return this.#fail(new StrettoError('CORRUPT', 'the snapshot is cut short'), failed)
       }
-      this.#batch ??= this.#parts.level.batch()
-      this.#batch.put(headKey, whole.row)
       const { applied, sidecar } = whole.head
       const written = (): void => {
         this.#busy = false
         done(null, { last: applied, sidecar })
       }
-      this.#write(written, failed)
+      this.#settle(() => {
+        this.#batch = this.#parts.level.batch()
+        this.#batch.put(headKey, whole.row)
+        this.#write(written, failed)
+      }, failed)
     }, failed)
+  }
+
+  /** All rows are in tables before the head is written: a batch of them that gets lost in silence would not show. */
+  #settle(go: () => void, failed: (error: Error) => void): void {
+    const settled = (): void =>
+      toTables(this.#parts.level, error => (error === null ? go() : this.#fail(error, failed)))
+    if (this.#batch === null) settled()
+    else this.#write(settled, failed)
   }
 
   /** Opens the database, once, and goes on in a later turn. */

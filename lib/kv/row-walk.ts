@@ -25,9 +25,11 @@ export interface Walk {
   /** Without them the second of each pair is empty. */
   readonly values: boolean
   readonly judge: (row: RowPair) => Verdict
+  /** Each slice is on stable storage before the next is deleted, so that what is left has no gap. */
+  readonly synced?: boolean
 }
 
-/** Deletions are not synced: one that a crash takes back is made again. */
+/** Deletions are not synced, where it is not asked for: one that a crash takes back is made again. */
 export function walkRows(parts: WalkParts, walk: Walk, done: Done): void {
   const { level, env, whenFree, failed } = parts
   const slice = (gte: Uint8Array): void => {
@@ -49,7 +51,7 @@ export function walkRows(parts: WalkParts, walk: Walk, done: Done): void {
     if (deleted.length === 0) return next()
     const batch = level.batch()
     for (const key of deleted) batch.del(key)
-    settle(batch.write({ sync: false }), next, error => failed(levelFault('written', error)))
+    settle(batch.write({ sync: walk.synced === true }), next, error => failed(levelFault('written', error)))
   }
   whenFree(() => slice(walk.range.gte))
 }

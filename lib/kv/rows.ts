@@ -20,12 +20,13 @@
 //             value          msgpack [revision before it, [effect, ...]], one for each command: 0 it changed nothing,
 //                            1 it did what it says, bytes: the value it stored; those missing at the end changed nothing
 //   kind 4  generation     key: 3 u64 revision of the store at a flush that changed it
-//             value          msgpack [index, term] of the last record contained
+//             value          msgpack [index and term of the last record contained, revision of the generation before: 0 for
+//                            none]. Written before this was told, two numbers
 //   Kinds 5 (leases), 6 (keys of leases) and 7 (deadlines) are reserved.
 import { crc32 } from 'node:zlib'
 import { readU16, readU32, readU64, toHex, writeU16, writeU32, writeU64 } from '../base/bytes.ts'
 import { StrettoError } from '../base/errors.ts'
-import type { Index, LogId } from '../raft/types.ts'
+import type { Index, LogId, Term } from '../raft/types.ts'
 import { type Packed, pack, unpack } from '../record/pack.ts'
 import { asFault } from './fault.ts'
 import { keyText, Version } from './version.ts'
@@ -191,11 +192,34 @@ export function revisionOfGeneration(rowKey: Uint8Array): number {
   return readU64(rowKey, prefixBytes)
 }
 
+/** What the row of a generation says. */
+export interface GenerationRow {
+  /** The last record contained. */
+  readonly last: LogId
+  /** Revision of the generation before, 0 for none; null where the row is from before this was told. */
+  readonly previous: number | null
+}
+
+export function writeGeneration(rowKey: Uint8Array, { index, term }: LogId, previous: number): Uint8Array {
+  return writePacked(rowKey, [index, term, previous])
+}
+
+/** @throws StrettoError CORRUPT */
+export function readGeneration(rowKey: Uint8Array, row: Uint8Array): GenerationRow {
+  const numbers: unknown = unpack(unsealed(rowKey, row))
+  if (!isNumbers(numbers) || numbers.length < 2 || rowKey.length !== prefixBytes + 8) throw corruptRow(rowKey)
+  const [index, term, previous = null] = numbers as readonly [Index, Term, number?]
+  return { last: { index, term }, previous }
+}
+
+function isNumbers(value: unknown): value is readonly number[] {
+  return Array.isArray(value) && value.every(each => typeof each === 'number')
+}
+
 /** Of the last record contained in a generation; null where the row is damaged. */
 export function indexOfGeneration(rowKey: Uint8Array, row: Uint8Array): Index | null {
   try {
-    const [index] = unpack(unsealed(rowKey, row)) as readonly Index[]
-    return index ?? null
+    return readGeneration(rowKey, row).last.index
   } catch (error) {
     asFault(error)
     return null

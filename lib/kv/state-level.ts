@@ -19,6 +19,8 @@ export interface StateLevel {
   batch(): StateBatch
   /** Shows the database as it is at this call, or as it was when the snapshot of the range was taken. */
   iterator(range: StateRange): StateCursor
+  /** Makes tables of all that is written so far, whatever the range, so that none of it depends on the write-ahead file. */
+  compactRange(start: Uint8Array, end: Uint8Array): PromiseLike<void>
   /** The database as it is at this call, for iterators to come. What it shows is kept on disk until it is closed. */
   snapshot(): StateSnapshot
 }
@@ -82,6 +84,21 @@ export function holdsRows(level: StateLevel, done: Done<boolean>): void {
   settle(cursor.nextv(1), found, error => done(levelFault('read', error), false))
 }
 
+/**
+ * All that is written so far is in tables when this is answered. LevelDB drops what is damaged in its write-ahead file in
+ * silence, and takes what follows for sound; damage of a table shows.
+ */
+export function toTables(level: StateLevel, done: Done): void {
+  settle(
+    level.compactRange(allRows.lt, afterTables),
+    () => done(null),
+    error => done(levelFault('written', error))
+  )
+}
+
+/** No row is between the end of all and this, so nothing is merged. */
+const afterTables: Uint8Array = Uint8Array.of(0, 1, 0)
+
 /** What closing an iterator or a snapshot ends with: nobody waits for it, since the database closes them with itself. */
 export function unheard(): void {
   // Nothing is left to do.
@@ -97,6 +114,10 @@ export function levelFault(what: string, error: Error): StrettoError {
     return new StrettoError('CORRUPT', `the state is damaged: ${inner.message}`, { cause: error })
   if (code === 'LEVEL_LOCKED') {
     return new StrettoError('UNAVAILABLE', 'the state directory is in use by another process', { cause: error })
+  }
+  // LevelDB's words for a CURRENT that is damaged, or names what is not there.
+  if (what === 'opened' && code === 'LEVEL_IO_ERROR' && /no such file or directory/i.test(inner.message)) {
+    return new StrettoError('CORRUPT', `a part of the state is missing: ${inner.message}`, { cause: error })
   }
   const full = code === 'ENOSPC' || /no space left/i.test(inner.message)
   return new StrettoError(full ? 'NO_SPACE' : 'UNAVAILABLE', `the state cannot be ${what}: ${inner.message}`, {

@@ -9,7 +9,7 @@ import { crc32 } from 'node:zlib'
 import { StrettoError } from '../base/errors.ts'
 import { realEnv } from '../client/real-env.ts'
 import { KvMachine } from '../kv/kv-machine.ts'
-import { headKey, readHead, writeHead } from '../kv/rows.ts'
+import { generationKey, headKey, readHead, writeGeneration, writeHead } from '../kv/rows.ts'
 import { stateLevel } from '../kv/state-level.ts'
 import { nameOfState, writeBase } from '../log/base-record.ts'
 import { OpenError } from '../log/faults.ts'
@@ -137,7 +137,11 @@ async function takeOver(folder: string, last: LogId, membership: Membership) {
       compacted: revision,
       sidecar: encodeSidecar({ ...sidecar, membership: stored })
     }
-    await level.put(headKey, writeHead(changed), { sync: true })
+    // The leap is a generation of its own, so that the next one has one before it.
+    const generation = generationKey(revision)
+    const previous = head.revision === 1 ? 0 : head.revision
+    const batch = level.batch().put(generation, writeGeneration(generation, last, previous))
+    await batch.put(headKey, writeHead(changed)).write({ sync: true })
     return { revision, machineVersion: sidecar.machineVersion }
   } finally {
     await level.close()

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import { readU16, readU32, readU64 } from '../base/bytes.ts'
 import { StrettoError } from '../base/errors.ts'
+import { GenerationChain } from '../kv/generations.ts'
 import { entryKeyText, headKey, readEntry, readHead, unsealed } from '../kv/rows.ts'
 import { levelFault, stateLevel } from '../kv/state-level.ts'
 import { newerFormat } from '../machine/newer-format.ts'
@@ -35,6 +36,7 @@ export interface StateSurvey {
 const kindNames = ['head', 'entries', 'history', 'effects', 'generations', 'leases', 'leaseKeys', 'deadlines']
 const kindAt = 2
 const entryKind = 1
+const generationKind = 4
 const rowsPerPage = 1024
 const pageBytesMax = 1_048_576
 /** Damage of one table can spoil many rows. */
@@ -108,6 +110,7 @@ class Reading {
   #newer = false
   #head: ReturnType<typeof readHead> | null = null
   #headSeen = false
+  readonly #generations = new GenerationChain()
   #revisionMax = 0
   #indexMax = 0
 
@@ -128,6 +131,7 @@ class Reading {
     try {
       if (Buffer.compare(key, headKey) === 0) this.#head = readHead(row)
       else if (kind === entryKind) this.#takeEntry(key, row)
+      else if (kind === generationKind) this.#generations.take(key, row)
       else unsealed(key, row)
     } catch (error) {
       if (!(error instanceof StrettoError)) throw error
@@ -156,6 +160,8 @@ class Reading {
       const newer = this.#newer
       return { ...blank, name, kind: 'key-value', applied, rows: this.#rows, findings: this.#findings, isSound, newer }
     }
+    const hole = this.#generations.fault(head)
+    if (hole !== null) this.find(hole.message)
     const sidecar = decodeSidecar(head.sidecar)
     const later = newerSidecar(head.sidecar)
     if (later !== null) this.find(later.message)

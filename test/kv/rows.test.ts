@@ -17,6 +17,7 @@ import {
   readHead,
   unsealed,
   writeEntry,
+  writeGeneration,
   writeHead,
   writePacked
 } from '../../lib/kv/rows.ts'
@@ -45,7 +46,7 @@ function rowLines(): string {
     ['entry', entryKey(version.key), key => writeEntry(key, version)],
     ['history', historyKey(version.key, 260), key => writePacked(key, [250, 9, 2, 0, 70, 1, 260, 0, 0, 0, 71, 0])],
     ['effects', effectsKey(77), key => writePacked(key, [259, [1, 0, bytes('42')]])],
-    ['generation', generationKey(0x1_0000_0005), key => writePacked(key, [78, 6])]
+    ['generation', generationKey(0x1_0000_0005), key => writeGeneration(key, { index: 78, term: 6 }, 0x1_0000_0001)]
   ]
   return rows.map(([kind, key, write]) => `${kind} ${toHex(key)} ${toHex(write(key))}\n`).join('')
 }
@@ -170,7 +171,7 @@ void t.test('a flush writes entries, history, effects and its generation, and no
   ])
   t.same(await rows(2), [], 'a key written once has no history')
   t.same(await rows(3), [], 'plain puts spell out what they do')
-  t.same(await rows(4), [['0000000000000003', [1, 1]]])
+  t.same(await rows(4), [['0000000000000003', [1, 1, 0]]])
 
   await bed.apply(
     log.commands([

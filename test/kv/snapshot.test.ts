@@ -15,6 +15,7 @@ import {
   generationKey,
   headKey,
   historyKey,
+  writeGeneration,
   writeHead,
   writePacked
 } from '../../lib/kv/rows.ts'
@@ -32,7 +33,7 @@ const firstKey = entryKey('a\0\xff')
 const sampleRows: readonly RowPair[] = [
   [headKey, writeHead(head)],
   [firstKey, writePacked(firstKey, ['an', 'entry'])],
-  [generationKey(9), writePacked(generationKey(9), [7, 2])]
+  [generationKey(9), writeGeneration(generationKey(9), { index: 7, term: 2 }, 5)]
 ]
 
 function streamOf(rows: readonly RowPair[]): Uint8Array {

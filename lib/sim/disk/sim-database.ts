@@ -102,6 +102,13 @@ export class SimDatabase {
     return before.length - kept.length
   }
 
+  /** Makes a table of all that is written. */
+  settle(): void {
+    if (this.misplaced) return
+    this.#harden(this.#unsynced.splice(0))
+    this.#makeTable()
+  }
+
   get fileLength(): number {
     return this.#file.length
   }

@@ -182,6 +182,25 @@ export class SimLevel implements Level, StateLevel {
     return null
   }
 
+  compactRange(): Answer<void> {
+    const { database, drive } = this.#parts
+    const answer = new Answer<void>()
+    this.#reading++
+    this.#later(drive.syncMs, () => {
+      this.#reading--
+      this.#closeWhenIdle()
+      const error = this.#open
+        ? database.refusing
+          ? new Error('IO error: an earlier sync has failed')
+          : drive.ioError()
+        : notOpen()
+      if (error !== null) return answer.refuse(error)
+      database.settle()
+      answer.give()
+    })
+    return answer
+  }
+
   keys(range: LevelRange): SimCursor<Uint8Array> {
     return this.#cursor(range, row => new Uint8Array(row.key))
   }
