@@ -13,7 +13,6 @@ import { ApplyCall } from './apply.ts'
 import { Compaction } from './compaction.ts'
 import { asFault } from './fault.ts'
 import { Flush } from './flush.ts'
-import { readGenerations } from './generations.ts'
 import { Later } from './later.ts'
 import { MemoryTable } from './memory-table.ts'
 import { checkRevision, compacted, Query } from './query.ts'
@@ -43,8 +42,6 @@ export class KvMachine implements StateMachine {
   readonly #table: MemoryTable
   readonly #reader: RowReader
   readonly #compaction: Compaction
-  /** Revision of the newest generation on disk, 0 for none. */
-  #newest = 0
   #applying = false
   #flushing = false
   /** An apply that waits until the flush under way has made room. */
@@ -68,16 +65,13 @@ export class KvMachine implements StateMachine {
     const failed = (error: Error) => done(levelFault('opened', error), nothing)
     const read = (row: Uint8Array | undefined) => {
       if (row === undefined) return this.#openEmpty(done)
-      let head: Head
+      let opened = nothing
       try {
-        head = readHead(row)
+        opened = this.#take(readHead(row))
       } catch (error) {
         return done(asFault(error), nothing)
       }
-      readGenerations(this.#level, head, (error, newest) => {
-        if (error === null) done(null, this.#take(head, newest))
-        else done(error, nothing)
-      })
+      done(null, opened)
     }
     settle(this.#level.open(), () => settle(this.#level.get(headKey), read, failed), failed)
   }
@@ -147,11 +141,9 @@ export class KvMachine implements StateMachine {
     this.#compaction.pause()
     const generation = this.#table.freeze()
     const head = { revision: this.#table.revision, compacted: this.#compaction.revision, applied: upTo, sidecar }
-    const { cache } = this.#table
-    const parts = { level: this.#level, env: this.#env, cache, previous: this.#newest, ended: () => this.#ended }
+    const parts = { level: this.#level, env: this.#env, cache: this.#table.cache, ended: () => this.#ended }
     const flush = new Flush(parts, generation, head, error => {
       this.#flushing = false
-      if (error === null && generation.versions.size > 0) this.#newest = head.revision
       if (error === null) this.#flushed(head)
       else this.#end(error)
       this.#resume()
@@ -254,8 +246,7 @@ export class KvMachine implements StateMachine {
     if (held !== null) this.#later.call(held)
   }
 
-  #take(head: Head, newest: number): Opened {
-    this.#newest = newest
+  #take(head: Head): Opened {
     this.#table.revision = head.revision
     this.#table.compacted = head.compacted
     this.#compaction.opened(head.compacted)

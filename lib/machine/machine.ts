@@ -12,6 +12,11 @@ export interface StateMachine {
   open(done: Done<{ readonly durable: LogId; readonly sidecar: Uint8Array | null }>): void
   /** What is wrong with the commands of a record, or null: called on the leader before it is proposed. Pure. */
   check(commands: Uint8Array, count: number): string | null
+  /**
+   * Whether commands that `check` has passed may make the state larger: those are refused when the disk is nearly full, so
+   * that what makes room can go on. Called on the leader, pure; where it is absent every command is taken to grow.
+   */
+  grows?(commands: Uint8Array, count: number): boolean
   /** `batches` may be empty. The answer holds one `Outcomes` for each batch, in order. */
   apply(batches: readonly Batch[], done: Done<readonly Outcomes[]>): void
   /** Answers a question from the present state; the bytes are the machine's own language. */

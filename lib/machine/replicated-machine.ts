@@ -134,6 +134,13 @@ export class ReplicatedMachine {
     return this.#inner.check(draft.subarray(commandAt.commands), count)
   }
 
+  /** Whether a draft record that `check` has passed may make the state larger: called on the leader. */
+  grows(draft: Uint8Array): boolean {
+    if (draft[recordAt.kind] !== recordKind.command) return false
+    const count = readU16(draft, commandAt.count)
+    return this.#inner.grows?.(draft.subarray(commandAt.commands), count) ?? true
+  }
+
   /**
    * Applies whole committed blocks, in log order; records at or below `applied` are passed over. One call at a time.
    * Gives an answer for each command and resolve record, in order. UNAVAILABLE: the log asks for a machine version that

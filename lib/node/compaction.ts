@@ -26,13 +26,24 @@ export interface CompactionParts {
 export class Compaction {
   readonly #parts: CompactionParts
   #moving = false
+  #flushed: LogId
+  /** The bound of the log when it was last looked at. */
+  #bytesMax = Number.POSITIVE_INFINITY
 
   constructor(parts: CompactionParts) {
     this.#parts = parts
+    this.#flushed = parts.machine.applied
+  }
+
+  /** Looked at a few times a second: a bound that has been lowered is not to wait for the next flush. */
+  look(): void {
+    if (this.#parts.limits.logBytesMax < this.#bytesMax) this.flushed(this.#flushed)
   }
 
   /** The state up to `flushed` is on disk: the log up to there is not needed here any more. */
   flushed(flushed: LogId): void {
+    this.#flushed = flushed
+    this.#bytesMax = this.#parts.limits.logBytesMax
     const { log, limits, machine, raft, counters } = this.#parts
     const { logBytesMax, logRecordsMax } = limits
     const records = log.tail.index - log.base.index

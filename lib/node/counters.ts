@@ -11,6 +11,9 @@ export interface Counters {
   refusedOverload: number
   refusedInvalid: number
   refusedLate: number
+  refusedSpace: number
+  /** Requests that were made to wait, because the disk fills. */
+  slowed: number
   forwarded: number
   readRounds: number
   reads: number
@@ -45,6 +48,8 @@ export function newCounters(): Counters {
     refusedOverload: 0,
     refusedInvalid: 0,
     refusedLate: 0,
+    refusedSpace: 0,
+    slowed: 0,
     forwarded: 0,
     readRounds: 0,
     reads: 0,

@@ -12,9 +12,11 @@ import { writeMembership } from '../record/membership.ts'
 import { draftFault, draftRecord, recordKind } from '../record/record.ts'
 import type { Transport } from '../transport/transport.ts'
 import type { Counters } from './counters.ts'
+import { Growth } from './growth.ts'
 import type { NodeLimits } from './limits.ts'
 import { Held, patienceOf, type Request, Waiting } from './proposals.ts'
 import { type Refusal, refusal, type WriteDone } from './result.ts'
+import { Room } from './room.ts'
 
 export interface IntakeParts {
   readonly raft: Raft
@@ -24,11 +26,15 @@ export interface IntakeParts {
   readonly clusterTime: ClusterTime
   readonly limits: NodeLimits
   readonly counters: Counters
+  /** Absent: there is always room. */
+  readonly room?: Room
 }
 
 export class Intake {
   readonly #parts: IntakeParts
   readonly #held: Held
+  readonly #room: Room
+  readonly #growth: Growth
   readonly #waiting = new Waiting()
   /** Blocks cut here that the own disk does not hold yet, oldest first: it may be slower than a quorum of the others. */
   readonly #unwritten: { readonly last: Index; readonly bytes: number }[] = []
@@ -42,16 +48,19 @@ export class Intake {
   constructor(parts: IntakeParts) {
     this.#parts = parts
     this.#held = new Held(parts.limits)
+    this.#room = parts.room ?? new Room({ ...parts, space: null })
+    this.#growth = new Growth({ ...parts, room: this.#room })
   }
 
   /** Requests that wait for a leader or for their turn. */
   get heldCount(): number {
-    return this.#held.count
+    return this.#held.count + this.#growth.count
   }
 
   /** A leader may propose more of what is held in a further turn, without waiting for anything. */
   get mayPropose(): boolean {
-    return this.#held.count > 0 && this.#parts.raft.status.accepts && !this.#diskLags
+    const asked = this.#held.count > 0 || this.#growth.ready
+    return asked && this.#parts.raft.status.accepts && !this.#diskLags
   }
 
   get #diskLags(): boolean {
@@ -60,7 +69,7 @@ export class Intake {
 
   /** Bytes of all requests that are not answered yet. */
   get bytes(): number {
-    return this.#held.bytes + this.#waiting.bytes + this.#forwardedBytes
+    return this.#held.bytes + this.#growth.bytes + this.#waiting.bytes + this.#forwardedBytes
   }
 
   /** Takes a draft record in, or answers at once why not. */
@@ -93,9 +102,10 @@ export class Intake {
     const owed = status.owesMembership
     if (owed !== null) tail = this.#cut(tail, time, [draftRecord(recordKind.membership, writeMembership(owed))], now)
     if (order !== null) tail = this.#cut(tail, time, [order], now)
+    this.#growth.refill(now)
     let budget = limits.turnBytesMax
     while (this.mayPropose && budget > 0) {
-      const requests = this.#held.take(blockBytesMax - blockHeaderBytes).filter(request => this.#admit(request, now))
+      const requests = this.#next(now)
       if (requests.length === 0) continue
       const { index } = tail
       // They wait before they are proposed, so that none is forgotten should that break an invariant.
@@ -108,9 +118,17 @@ export class Intake {
     }
   }
 
+  /** Requests for the next block, each of which may be proposed: first those that have waited because the disk fills. */
+  #next(now: number): readonly Request[] {
+    const bytesMax = blockBytesMax - blockHeaderBytes
+    const slowed = this.#growth.due(bytesMax)
+    if (slowed.length > 0) return slowed.filter(request => !this.#late(request, now))
+    return this.#growth.sift(this.#held.take(bytesMax).filter(request => this.#admit(request, now)))
+  }
+
   /** A follower passes on what clients asked of it, each request once. */
   forward(leader: MemberKey, now: number): void {
-    for (const request of this.#held.take(Number.POSITIVE_INFINITY)) {
+    for (const request of [...this.#growth.takeAll(), ...this.#held.take(Number.POSITIVE_INFINITY)]) {
       if (this.#late(request, now)) continue
       if (request.forwarded) {
         request.done(refusal('NOT_LEADER', 'not-applied', 'forwarded to a node that does not lead', 0))
@@ -127,7 +145,8 @@ export class Intake {
 
   /** Answers requests that nobody took in before their time was over. */
   expire(now: number): void {
-    this.#parts.counters.refusedLate += this.#held.expire(now)
+    this.#parts.counters.refusedLate += this.#held.expire(now) + this.#growth.expire(now)
+    this.#growth.refill(now)
     if (now >= this.#keptUntil) this.#giveUpWaiting()
   }
 
@@ -153,6 +172,7 @@ export class Intake {
     this.#forwarded.clear()
     this.#forwardedBytes = 0
     for (const request of forwarded) request.done(reason)
+    for (const request of this.#growth.takeAll()) request.done({ ...reason, fate: 'not-applied' })
     this.#held.refuseAll({ ...reason, fate: 'not-applied' })
   }
 
@@ -212,6 +232,7 @@ export class Intake {
     counters.blocksCut++
     counters.proposedRecords += block.count
     counters.proposedBytes += block.bytes.length
+    this.#room.letIn(block.bytes.length)
     const index: Index = lastOf(block)
     this.#unwritten.push({ last: index, bytes: block.bytes.length })
     this.#unwrittenBytes += block.bytes.length

@@ -14,6 +14,7 @@ import { Applier } from './applier.ts'
 import { Changes } from './changes.ts'
 import { Compaction } from './compaction.ts'
 import { type Counters, newCounters } from './counters.ts'
+import { failedRefusal, hollowError, snapshotRefusal, stopped, stoppedRefusal } from './endings.ts'
 import { Feeding } from './feeding.ts'
 import { Fitness, type Health } from './fitness.ts'
 import { Intake } from './intake.ts'
@@ -22,6 +23,7 @@ import type { NodeParts, PeerHealth, ReadTerms } from './parts.ts'
 import { Reads, readCost } from './reads.ts'
 import { Renewal } from './renewal.ts'
 import { type Refusal, refusal, type WriteDone } from './result.ts'
+import { Room } from './room.ts'
 import { SnapshotReceiver } from './snapshot-receiver.ts'
 import { defaultPriority, Succession } from './succession.ts'
 import { Upgrade } from './upgrade.ts'
@@ -43,6 +45,8 @@ export class Node {
   readonly #upgrade: Upgrade
   readonly #fitness: Fitness
   readonly #succession: Succession
+  readonly #room: Room
+  readonly #compaction: Compaction
   readonly #alarm: Alarm
   readonly #clusterTime = new ClusterTime()
   #inbox: Input[] = []
@@ -60,7 +64,7 @@ export class Node {
   #over = false
 
   constructor(parts: NodeParts) {
-    const { env, raft, log, machine, transport, limits = nodeLimits } = parts
+    const { env, raft, log, machine, transport, found, place, limits = nodeLimits } = parts
     const { counters } = this
     this.#parts = parts
     this.#env = env
@@ -73,17 +77,18 @@ export class Node {
       this.#timeDue = true
       this.#wake()
     })
-    this.#intake = new Intake({ raft, log, machine, transport, clusterTime: this.#clusterTime, limits, counters })
+    const room = (this.#room = new Room({ raft, machine, transport, space: parts.space ?? null }))
+    this.#intake = new Intake({ raft, log, machine, transport, clusterTime: this.#clusterTime, limits, counters, room })
     const applied = (answers: readonly Answer[]): void => this.#answered(answers)
     const failed = (error: Error): void => this.#fail(error)
     const betweenFlushes = (then: () => void): void => this.#applier.betweenFlushes(then)
-    const { found, place } = parts
     this.#upgrade = new Upgrade({ raft, machine, found, halted: error => this.#reads.refuseAll(error) })
     this.#fitness = new Fitness(limits)
     this.#succession = new Succession({
       raft,
       limits,
       fitness: this.#fitness,
+      room,
       priority: parts.priority ?? defaultPriority,
       runs: peer => this.#upgrade.runs(peer),
       step: input => this.#input(input),
@@ -119,9 +124,9 @@ export class Node {
     this.#receiver = new SnapshotReceiver({ state: () => log.base.state, place, received, found })
     const pin = (): Index => this.#feeding.snapshots.pin
     const compacted = (base: LogId): void => this.#input({ kind: 'compacted', base })
-    const compaction = new Compaction({ raft, log, machine, limits, counters, pin, compacted, failed })
+    this.#compaction = new Compaction({ raft, log, machine, limits, counters, pin, compacted, failed })
     const damaged = (error: StrettoError): void => this.condemn(error)
-    const flushed = (upTo: LogId): void => compaction.flushed(upTo)
+    const flushed = (upTo: LogId): void => this.#compaction.flushed(upTo)
     this.#applier = new Applier(
       { log, machine, limits, counters, applied, flushed, failed, damaged, hollow: raft.status.hollow },
       env.now()
@@ -129,7 +134,10 @@ export class Node {
     log.watch(failed)
     transport.receive({
       message: envelope => this.#received(envelope),
-      forwarded: (_from, request, answer) => this.#forwarded(request, answer),
+      forwarded: (from, request, answer) => {
+        if (room.told(from, request)) answer(nothing)
+        else this.#forwarded(request, answer)
+      },
       chunk: (from, chunk, answer) => this.#receiver.piece(from, chunk, answer),
       greeted: (peer, { boot, machine: versions, priority = defaultPriority }) => {
         this.#upgrade.greeted(peer, versions)
@@ -190,7 +198,7 @@ export class Node {
 
   /** Answers without error when the machine may be asked. */
   read(terms: ReadTerms, done: Done): void {
-    const refusal = this.raft.status.hollow ? hollowRefusal : this.#upgrade.refusal
+    const refusal = this.raft.status.hollow ? hollowError : this.#upgrade.refusal
     const fault = this.#over || this.#stopping ? stopped : refusal
     if (fault !== null) {
       done(fault)
@@ -315,6 +323,7 @@ export class Node {
     } else if (status.leader !== null && this.#intake.heldCount > 0) this.#intake.forward(status.leader, now)
     this.#reads.release(this.applied)
     this.#applier.advance(status.commit, status.durable, now)
+    this.#room.report()
     this.#alarm.set(raft.wakeAt(), now)
   }
 
@@ -409,7 +418,9 @@ export class Node {
       const now = this.#env.now()
       this.#fitness.late(now - due, now)
       this.#succession.look(now)
+      this.#compaction.look()
       this.#intake.expire(now)
+      if (this.#intake.mayPropose) this.#wake()
       this.counters.refusedLate += this.#reads.expire(now)
       this.#applier.advance(this.raft.status.commit, this.raft.status.durable, now)
       if (!this.#over) this.#sweep()
@@ -436,10 +447,4 @@ export class Node {
   }
 }
 
-const stopped = new StrettoError('STOPPED', 'the node has stopped')
-const failedRefusal = refusal('UNAVAILABLE', 'unknown', 'the node failed before the request was answered', 0)
-const snapshotRefusal = refusal('UNAVAILABLE', 'unknown', 'the node takes up a snapshot of its leader', 0)
-const hollowRefusal = new StrettoError('UNAVAILABLE', 'the state of this node is being brought by its leader', {
-  retryAfterMs: 500
-})
-const stoppedRefusal = refusal('STOPPED', 'unknown', stopped.message)
+const nothing = new Uint8Array(0)

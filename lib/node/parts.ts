@@ -7,6 +7,7 @@ import type { Index, MemberKey } from '../raft/types.ts'
 import type { Transport } from '../transport/transport.ts'
 import type { NodeLimits } from './limits.ts'
 import type { WriteResult } from './result.ts'
+import type { Space } from './room.ts'
 import type { SparePlace } from './snapshot-receiver.ts'
 
 export interface NodeParts {
@@ -19,6 +20,8 @@ export interface NodeParts {
   readonly limits?: NodeLimits
   /** Where several could lead, one of the highest does: 0 to 1000, 100 when absent. */
   readonly priority?: number
+  /** How much room the disk has; absent: always enough. */
+  readonly space?: () => Space
   /** Cluster time of the last stamp in the log, milliseconds. */
   readonly lastStamp: number
   /** The result of a forwarded request as bytes, for the node that forwarded it. */

@@ -6,14 +6,16 @@ import type { Input, Raft } from '../raft/doors.ts'
 import type { MemberKey } from '../raft/types.ts'
 import type { Fitness } from './fitness.ts'
 import type { NodeLimits } from './limits.ts'
+import type { Room } from './room.ts'
 
 /** Of a node that names none. */
 export const defaultPriority = 100
 
 export interface SuccessionParts {
   readonly raft: Raft
-  readonly limits: Pick<NodeLimits, 'giveWayMs' | 'giveWayAgainMs' | 'preferMs' | 'preferAgainMs'>
+  readonly limits: Pick<NodeLimits, 'diskStallMs' | 'giveWayMs' | 'giveWayAgainMs' | 'preferMs' | 'preferAgainMs'>
   readonly fitness: Fitness
+  readonly room: Pick<Room, 'lacks' | 'has' | 'offers'>
   readonly priority: number
   /** The peer is linked, and its program can run what is in force. */
   readonly runs: (peer: MemberKey) => boolean
@@ -45,6 +47,7 @@ export class Succession {
   #givingWay: GivingWay | null = null
   #preferred: { readonly key: MemberKey; readonly since: number } | null = null
   #preferredAt = Number.NEGATIVE_INFINITY
+  #lackedAt = Number.NEGATIVE_INFINITY
 
   constructor(parts: SuccessionParts) {
     this.#parts = parts
@@ -73,7 +76,8 @@ export class Succession {
       this.#preferred = null
     } else if (reason === null) {
       this.#givingWay = null
-      this.#prefer(now)
+      if (this.#parts.room.lacks) this.#makeRoom(now)
+      else this.#prefer(now)
     } else this.#giveWay(now)
   }
 
@@ -104,9 +108,22 @@ export class Succession {
     step({ kind: 'resign' })
   }
 
+  /** Where all disks fill alike nobody leads better; so only one that has told of its room is asked. */
+  #makeRoom(now: number): void {
+    const { raft, limits, room, step, found } = this.#parts
+    this.#preferred = null
+    if (!raft.status.accepts || now - this.#lackedAt < limits.giveWayAgainMs) return
+    const to = this.#candidates(now).find(key => room.offers(key))
+    if (to === undefined) return
+    this.#lackedAt = now
+    found('the disk is nearly full: another node is to lead')
+    step({ kind: 'transfer', to })
+  }
+
   #prefer(now: number): void {
-    const { raft, limits, priority, step } = this.#parts
-    const key = this.#candidates(now).find(candidate => this.#priorityOf(candidate) > priority) ?? null
+    const { raft, limits, priority, room, step } = this.#parts
+    const preferred = this.#candidates(now).find(candidate => this.#priorityOf(candidate) > priority) ?? null
+    const key = preferred !== null && room.has(preferred) ? preferred : null
     if (key === null || !raft.status.accepts) {
       this.#preferred = null
       return
@@ -117,10 +134,15 @@ export class Succession {
     step({ kind: 'transfer', to: key })
   }
 
-  /** Voters that could take over at once, the best first. One whose disk stalls falls behind, and is none. */
+  /**
+   * Voters that could take over at once, the best first, those without room on their disks last. One whose disk stalls falls
+   * behind, and is none.
+   */
   #candidates(now: number): MemberKey[] {
-    const { raft, runs } = this.#parts
+    const { raft, limits, fitness, runs, room } = this.#parts
     const { status } = raft
+    // Whose disk has taken what hangs here is known to do better.
+    const hangs = fitness.diskStallMs(now) > limits.diskStallMs
     const able = status.membership.voters.filter(
       key =>
         key !== status.self &&
@@ -128,10 +150,12 @@ export class Succession {
         status.mode(key) === 'replicate' &&
         now - status.heardAt(key) < silentMsMax &&
         status.match(key) + lackMax >= status.commit &&
-        (this.#unfit === null || status.match(key) >= status.durable)
+        (!hangs || status.match(key) > status.durable)
     )
     const better = (a: MemberKey, b: MemberKey): number =>
-      this.#priorityOf(b) - this.#priorityOf(a) || status.match(b) - status.match(a)
+      Number(room.has(b)) - Number(room.has(a)) ||
+      this.#priorityOf(b) - this.#priorityOf(a) ||
+      status.match(b) - status.match(a)
     return able.toSorted(better)
   }
 
