@@ -13,6 +13,7 @@ import { ApplyCall } from './apply.ts'
 import { Compaction } from './compaction.ts'
 import { asFault } from './fault.ts'
 import { Flush } from './flush.ts'
+import { readGenerations } from './generations.ts'
 import { Later } from './later.ts'
 import { MemoryTable } from './memory-table.ts'
 import { checkRevision, compacted, Query } from './query.ts'
@@ -42,6 +43,8 @@ export class KvMachine implements StateMachine {
   readonly #table: MemoryTable
   readonly #reader: RowReader
   readonly #compaction: Compaction
+  /** Revision of the newest generation on disk, 0 for none. */
+  #newest = 0
   #applying = false
   #flushing = false
   /** An apply that waits until the flush under way has made room. */
@@ -65,13 +68,16 @@ export class KvMachine implements StateMachine {
     const failed = (error: Error) => done(levelFault('opened', error), nothing)
     const read = (row: Uint8Array | undefined) => {
       if (row === undefined) return this.#openEmpty(done)
-      let opened = nothing
+      let head: Head
       try {
-        opened = this.#take(readHead(row))
+        head = readHead(row)
       } catch (error) {
         return done(asFault(error), nothing)
       }
-      done(null, opened)
+      readGenerations(this.#level, head, (error, newest) => {
+        if (error === null) done(null, this.#take(head, newest))
+        else done(error, nothing)
+      })
     }
     settle(this.#level.open(), () => settle(this.#level.get(headKey), read, failed), failed)
   }
@@ -141,9 +147,11 @@ export class KvMachine implements StateMachine {
     this.#compaction.pause()
     const generation = this.#table.freeze()
     const head = { revision: this.#table.revision, compacted: this.#compaction.revision, applied: upTo, sidecar }
-    const parts = { level: this.#level, env: this.#env, cache: this.#table.cache, ended: () => this.#ended }
+    const { cache } = this.#table
+    const parts = { level: this.#level, env: this.#env, cache, previous: this.#newest, ended: () => this.#ended }
     const flush = new Flush(parts, generation, head, error => {
       this.#flushing = false
+      if (error === null && generation.versions.size > 0) this.#newest = head.revision
       if (error === null) this.#flushed(head)
       else this.#end(error)
       this.#resume()
@@ -246,7 +254,8 @@ export class KvMachine implements StateMachine {
     if (held !== null) this.#later.call(held)
   }
 
-  #take(head: Head): Opened {
+  #take(head: Head, newest: number): Opened {
+    this.#newest = newest
     this.#table.revision = head.revision
     this.#table.compacted = head.compacted
     this.#compaction.opened(head.compacted)
