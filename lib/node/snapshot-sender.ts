@@ -32,6 +32,8 @@ const pieceBytes = 65_536
 /** How long a peer may leave a piece unanswered, or a whole snapshot without use, before it is announced again. */
 const patienceMs = 10_000
 const againMs = 1_000
+/** How long the log is kept for a peer that begins anew with a snapshot. */
+const broughtMs = 60_000
 
 export class SnapshotSender {
   readonly #parts: SnapshotSenderParts
@@ -58,6 +60,8 @@ export class SnapshotSender {
   /** When the next piece may leave. */
   #nextAt = 0
   #timer: Cancel | null = null
+  /** The last peer that has taken a whole snapshot, where that ends, and how long it is waited for. */
+  #brought: { readonly peer: MemberKey; readonly index: Index; readonly until: number } | null = null
   #stopped = false
 
   constructor(parts: SnapshotSenderParts) {
@@ -66,11 +70,13 @@ export class SnapshotSender {
 
   /** The log is needed from here on, for whoever takes in the snapshot; Infinity when none is under way. */
   get pin(): Index {
-    return this.#frozen?.meta.last.index ?? Number.POSITIVE_INFINITY
+    const frozen = this.#frozen?.meta.last.index ?? Number.POSITIVE_INFINITY
+    return Math.min(frozen, this.#brought?.index ?? frozen)
   }
 
   /** A leader's part of each turn. */
   feed(now: number): void {
+    this.#forgetBrought(now)
     const waiting = this.#waiting(now)
     if (waiting.length === 0) return this.rest()
     if (this.#frozen !== null && this.#frozen.meta.last.index < this.#parts.log.base.index) this.rest()
@@ -84,6 +90,15 @@ export class SnapshotSender {
   stop(): void {
     this.#stopped = true
     this.rest()
+  }
+
+  /** Whoever has it all begins anew with it, and is not heard meanwhile: until it takes blocks the log is kept for it. */
+  #forgetBrought(now: number): void {
+    const brought = this.#brought
+    if (brought === null) return
+    const { status } = this.#parts.raft
+    const goesOn = status.mode(brought.peer) === 'replicate' && !status.needsSnapshot(brought.peer)
+    if (goesOn || now >= brought.until) this.#brought = null
   }
 
   /** Peers that need a snapshot, and can be heard. */
@@ -147,7 +162,8 @@ export class SnapshotSender {
     const membership = raft.membershipAt(last.index)
     this.#frozen = { source, meta: { last, membership, machineVersion: machine.version, size, hash } }
     this.#parts.counters.snapshotsTaken++
-    this.#announceAt = env.now()
+    this.#heardAt = env.now()
+    this.#announceAt = this.#heardAt
     this.#begin()
     this.#send()
   }
@@ -210,6 +226,8 @@ export class SnapshotSender {
         this.#announceAt = Math.max(this.#announceAt, now + againMs)
         this.#taken = Math.min(readU64(bytes, 0), frozen.meta.size)
         if (this.#taken !== end) this.#goesBack = true
+        const { last, size } = frozen.meta
+        if (this.#taken === size) this.#brought = { peer, index: last.index, until: now + broughtMs }
       } else {
         this.#goesBack = true
         this.#nextAt = now + againMs
