@@ -90,6 +90,19 @@ export const frameExamples: Record<string, PeerFrame> = {
       nonce: Uint8Array.from({ length: 16 }, (_, at) => at)
     }
   },
+  'hello-priority': {
+    kind: 'hello',
+    hello: {
+      protocol: [1, 1],
+      clusterId: '00112233445566778899aabbccddeeff',
+      from: keyA,
+      to: keyB,
+      boot: 7,
+      machine: [1, 2],
+      nonce: new Uint8Array(16),
+      priority: 1000
+    }
+  },
   'hello-unfounded': {
     kind: 'hello',
     hello: {
@@ -204,15 +217,19 @@ const messageArb: fc.Arbitrary<Message> = fc.oneof(
 export const frameArb: fc.Arbitrary<PeerFrame> = fc.oneof(
   fc.record({
     kind: fc.constant('hello' as const),
-    hello: fc.record({
-      protocol: versionsArb,
-      clusterId: fc.oneof(fc.constant(''), fc.stringMatching(/^[0-9a-f]{32}$/)),
-      from: keyArb,
-      to: fc.option(keyArb),
-      boot: integerArb,
-      machine: versionsArb,
-      nonce: fc.uint8Array({ minLength: 16, maxLength: 16 })
-    })
+    hello: fc.record(
+      {
+        protocol: versionsArb,
+        clusterId: fc.oneof(fc.constant(''), fc.stringMatching(/^[0-9a-f]{32}$/)),
+        from: keyArb,
+        to: fc.option(keyArb),
+        boot: integerArb,
+        machine: versionsArb,
+        nonce: fc.uint8Array({ minLength: 16, maxLength: 16 }),
+        priority: fc.nat({ max: 1000 })
+      },
+      { requiredKeys: ['protocol', 'clusterId', 'from', 'to', 'boot', 'machine', 'nonce'] }
+    )
   }),
   fc.record({ kind: fc.constant('proof' as const), proof: fc.uint8Array({ minLength: 32, maxLength: 32 }) }),
   fc.record({

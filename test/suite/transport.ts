@@ -154,13 +154,13 @@ export function transportSuite(t: Test, name: string, make: () => Promise<Transp
   }
 
   test('members find each other, say who they are, and what they send arrives in order', async (t, rig, talk) => {
-    const one = await talk('n1', { boot: 3, machine: [1, 2] }).start('n2', 'n3')
+    const one = await talk('n1', { boot: 3, machine: [1, 2], priority: 7 }).start('n2', 'n3')
     const two = await talk('n2', { boot: 5 }).start('n1', 'n3')
     const three = await talk('n3').start('n1', 'n2')
     const all = [one, two, three]
     t.ok(await rig.until(() => all.every(talker => talker.greetings.length === 2)))
     const ofOne = two.greetings[two.events.indexOf('n1 greeted')]
-    t.same(ofOne, { boot: 3, protocol: [1, 1], machine: [1, 2] })
+    t.same(ofOne, { boot: 3, protocol: [1, 1], machine: [1, 2], priority: 7 })
     const blocks = blocksOf(1, 1, [1000, 30_000])
     const append: Message = { kind: 'append', prev: { term: 0, index: 0 }, blocks, commit: 0, round: 1, time: 5 }
     for (let round = 0; round < 50; round++) {
