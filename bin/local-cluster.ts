@@ -83,7 +83,7 @@ export class LocalCluster {
       // biome-ignore format: an option and its value on one line
       [
         launcherFile, 'start', '--id', id, '--listen', nodes.get(id)!, '--data-dir', join(dataDir, id),
-        '--cluster', cluster, '--peer-secret-file', secret
+        '--cluster', cluster, '--peer-secret-file', secret, '--ballast', '0'
       ],
       {
         // A process group of its own: Ctrl-C reaches this process alone, which then stops the nodes in good order.

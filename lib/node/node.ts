@@ -188,10 +188,7 @@ export class Node {
 
   /** Takes a draft record in (`record/record.ts`). `done` comes once. */
   write(draft: Uint8Array, done: WriteDone): void {
-    if (this.#over || this.#stopping) {
-      done(refusal('STOPPED', 'not-applied', 'the node has stopped'))
-      return
-    }
+    if (this.#over || this.#stopping) return done(refusal('STOPPED', 'not-applied', 'the node has stopped'))
     this.#intake.take(draft, false, this.#env.now(), done)
     this.#wake()
   }

@@ -44,6 +44,8 @@ export interface NodeOptions {
   readonly learner?: boolean
   /** A file with the secret that the nodes share; see `stretto cluster`. */
   readonly peerSecretFile?: string
+  /** Room that is given up when the disk is full, such as `16MiB`; `0` for none. Up to 64 MiB when left out. */
+  readonly ballast?: string
   /** Allows addresses that other machines can reach, in plaintext. */
   readonly insecure?: boolean
   /** Lives in memory and saves itself whole, or keeps its own disk in the folder that it is given at each start. */
@@ -63,7 +65,7 @@ export interface QueryOptions {
  * @throws UsageError for an option, OpenError for a data directory that cannot be used, errors of the system
  */
 export async function startNode(options: NodeOptions): Promise<EmbeddedNode> {
-  const { id, listen, dataDir, cluster, join: others, learner, peerSecretFile, insecure, machine } = options
+  const { id, listen, dataDir, cluster, join: others, learner, peerSecretFile, ballast, insecure, machine } = options
   const list =
     cluster === undefined ? undefined : Object.entries(cluster).map(([name, address]) => `${name}=${address}`)
   const flags = {
@@ -74,6 +76,7 @@ export async function startNode(options: NodeOptions): Promise<EmbeddedNode> {
     join: others?.join(','),
     learner,
     'peer-secret-file': peerSecretFile,
+    ballast,
     insecure
   }
   const serverOptions = await readServerOptions({ flags, env: {}, directory: process.cwd() })

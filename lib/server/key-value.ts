@@ -23,6 +23,9 @@ export function keyValueMachine(folder: string, { memoryBytes }: ServerOptions):
     revision: () => machine.revision,
     compacted: () => machine.compactedRevision,
     bytes,
+    reclaim: async () => {
+      if (level.status === 'open') await level.compactRange(lowestKey, highestKey)
+    },
     freeze: (least, done) => machine.freeze(least, done)
   }
 }

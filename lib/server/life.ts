@@ -14,6 +14,7 @@ import type { StateMachine } from '../machine/machine.ts'
 import { ReplicatedMachine, replicatedMachineDefaults } from '../machine/replicated-machine.ts'
 import type { NodeLimits } from '../node/limits.ts'
 import { Node } from '../node/node.ts'
+import type { Space } from '../node/room.ts'
 import type { SparePlace } from '../node/snapshot-receiver.ts'
 import { defaultPriority } from '../node/succession.ts'
 import { defaultConfig } from '../raft/config.ts'
@@ -54,6 +55,8 @@ export interface LifeParts {
   readonly say: (line: string) => void
   /** As they are when a node looks at them, so that they may be changed while it runs. */
   readonly limits?: NodeLimits
+  /** How much room the disk has; absent: always enough. */
+  readonly space?: () => Space
   /** The highest machine version that this program can run, where it is not that of this release. */
   readonly versionMax?: number
   /** The founding, which may wait for ever, is given up when it is aborted. */
@@ -156,7 +159,8 @@ export async function openLife(parts: LifeParts): Promise<Life> {
       renewed,
       failed,
       priority,
-      ...(parts.limits && { limits: parts.limits })
+      ...(parts.limits && { limits: parts.limits }),
+      ...(parts.space && { space: parts.space })
     })
     await promised(done => peers.listen(error => done(error)))
     node.start()

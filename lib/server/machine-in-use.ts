@@ -12,6 +12,8 @@ export interface MachineInUse {
   readonly compacted: () => number
   /** Size on disk. */
   readonly bytes: () => Promise<number>
+  /** Has what was deleted leave the disk; absent where that happens by itself. */
+  readonly reclaim?: () => Promise<void>
   /** Freezes the state for a backup once the disk has the record at `least`; absent where the machine makes none. */
   readonly freeze?: (least: Index, done: Done<SnapshotSource | null>) => void
 }

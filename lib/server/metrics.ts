@@ -1,5 +1,6 @@
 // What Prometheus reads: the node's plain numbers, gathered when it asks, so that the hot path only ever adds.
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client'
+import { spaceLevels } from '../node/room.ts'
 import type { NodeStatus } from './status.ts'
 
 export interface MetricSource {
@@ -78,6 +79,12 @@ const statusGauges: readonly StatusGauge[] = [
   ['compacted_revision', 'Revision up to which the history has been compacted.', status => status.compactedRevision],
   ['voters', 'Voters of the membership.', status => countOf(status, 'voter')],
   ['learners', 'Learners of the membership.', status => countOf(status, 'learner')],
+  ['free_bytes', 'What may still be written to the disk of the data directory.', status => status.freeBytes],
+  [
+    'space_level',
+    'How full that disk is: 0 ample, 1 low, 2 scarce, 3 none.',
+    ({ space }) => spaceLevels.indexOf(space)
+  ],
   ['log_bytes', 'Bytes of the log.', status => status.logBytes],
   ['state_bytes', 'Bytes of the state.', status => status.stateBytes]
 ]

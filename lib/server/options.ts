@@ -32,6 +32,8 @@ export interface ServerOptions {
   readonly memoryBytes: number
   /** What the log may grow to on disk before it is cut. */
   readonly logBytesMax: number
+  /** Of the file that is given up when the disk is full; 0 for none, null for what fits the disk. */
+  readonly ballastBytes: number | null
   /** Of the voters that could lead, one of the highest does. */
   readonly priority: number
   /** Names by which HTTP clients may call this node besides loopback and the advertised host, in lower case. */
@@ -72,6 +74,7 @@ export const serverOptionTexts: readonly ServerOptionText[] = [
   { name: 'insecure', value: null, summary: 'allow plaintext where other machines can reach it' },
   { name: 'memory', value: 'SIZE', summary: 'memory for recent writes and cached values (default: 256MiB)' },
   { name: 'log-max', value: 'SIZE', summary: 'what the log may grow to before it is compacted (default: 1GiB)' },
+  { name: 'ballast', value: 'SIZE', summary: 'room to be given up on a full disk, 0 for none (default: up to 64MiB)' },
   { name: 'priority', value: 'NUMBER', summary: 'how gladly it leads, 0 to 1000; the highest does (default: 100)' },
   { name: 'allow-host', value: 'NAMES', summary: 'further host names of this node, with commas between them' },
   { name: 'allow-origin', value: 'ORIGINS', summary: 'origins whose web pages may use this node' },
@@ -123,6 +126,7 @@ export async function readServerOptions(sources: OptionSources): Promise<ServerO
     insecure,
     memoryBytes: readMemory(values.get('memory')),
     logBytesMax: readLogMax(values.get('log-max')),
+    ballastBytes: readBallast(values.get('ballast')),
     priority: readPriority(values.get('priority')),
     hosts: list(values.get('allow-host')).map(readHostName),
     origins: list(values.get('allow-origin')).map(readOrigin),
@@ -299,6 +303,11 @@ function readLogMax(text: string | undefined): number {
   const bytes = parseSize(text)
   if (bytes < logBytesMin) throw new UsageError(`--log-max '${text}' is too little: give at least 1MiB`)
   return bytes
+}
+
+function readBallast(text: string | undefined): number | null {
+  if (text === undefined) return null
+  return text.trim() === '0' ? 0 : parseSize(text)
 }
 
 function readPriority(text: string | undefined): number {

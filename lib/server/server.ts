@@ -4,12 +4,12 @@ import type { Server as HttpServer, IncomingMessage } from 'node:http'
 import { join } from 'node:path'
 import type { Logger } from 'pino'
 import { AssertionError } from '../base/assert.ts'
-import type { Cancel } from '../base/env.ts'
 import { StrettoError } from '../base/errors.ts'
 import { type Client, connect } from '../client/client.ts'
 import { realEnv } from '../client/real-env.ts'
 import type { StateMachine } from '../machine/machine.ts'
 import { type NodeLimits, nodeLimits } from '../node/limits.ts'
+import { isShort } from '../node/room.ts'
 import type { NodeId } from '../raft/types.ts'
 import { recordBytesMax } from '../record/record.ts'
 import type { Founded } from '../transport/founding.ts'
@@ -17,7 +17,7 @@ import { WsNet } from '../transport/ws-net.ts'
 import { clientMessageBytesMax, clientProtocol, clientSubprotocol, type Welcome } from '../wire/client.ts'
 import { peerMessageBytesMax } from '../wire/peer.ts'
 import { peerSubprotocol } from '../wire/version.ts'
-import { formatAddress, isWildcard, parseAddress } from './address.ts'
+import { formatAddress, isWildcard } from './address.ts'
 import { type OpenBackup, openBackup } from './backup.ts'
 import { ownNames, refuseCaller } from './callers.ts'
 import { ClientPort } from './client-port.ts'
@@ -33,8 +33,10 @@ import type { MachineInUse } from './machine-in-use.ts'
 import { createMetrics } from './metrics.ts'
 import type { ServerOptions } from './options.ts'
 import { promised } from './promised.ts'
+import { lacksSpace, type SpaceWatch, watchSpace } from './space.ts'
 import type { NodeStatus, Readiness } from './status.ts'
 import { leaderId, readinessOf, statusOf } from './status-of.ts'
+import { Upkeep } from './upkeep.ts'
 import { packageVersion } from './version.ts'
 
 export interface ServerEvents {
@@ -62,7 +64,8 @@ export interface Server {
 const livesMax = 3
 const livesWithinMs = 60_000
 const clientPath = '/v1'
-const measureMs = 5_000
+/** What the log is cut to while the disk is nearly full. */
+const logBytesScarce = 1_048_576
 
 /**
  * Listens, opens the data directory and comes back when the node runs or waits for its founding.
@@ -92,12 +95,13 @@ export class NodeServer implements Server {
   readonly #startedAt = this.#env.now()
   /** Of all lives; looked at while they run. */
   readonly #limits: { -readonly [Name in keyof NodeLimits]: NodeLimits[Name] } = { ...nodeLimits }
+  #logBytesMax = nodeLimits.logBytesMax
+  readonly #space: SpaceWatch
+  readonly #upkeep = new Upkeep(this.#env)
   /** Null between two lives, before founding and after the end. */
   life: Life | null = null
   #machine: MachineInUse | null = null
-  #stateBytes = 0
   readonly #findings: Findings
-  #measuring: Cancel | null = null
   #waiting: readonly string[] = []
   #livesEnded: number[] = []
   #client: Client<Uint8Array> | null = null
@@ -117,9 +121,14 @@ export class NodeServer implements Server {
       this.#events.emit('ended', error)
     }
     this.#options = options
-    this.adjust(options)
     this.#log = log
     this.#findings = new Findings(this.#env, log)
+    this.#space = watchSpace(this.#env, options, {
+      changed: () => this.#boundLog(),
+      reclaim: () => this.#upkeep.reclaim(),
+      say: line => this.#findings.tell(line)
+    })
+    this.adjust(options)
     this.#make = make
     const callers = { hosts: ownNames(options), origins: new Set(options.origins) }
     const view: HttpView = {
@@ -204,6 +213,14 @@ export class NodeServer implements Server {
 
   /** Takes over what may be changed while a node runs. */
   adjust({ logBytesMax }: Pick<ServerOptions, 'logBytesMax'>): void {
+    this.#logBytesMax = logBytesMax
+    this.#boundLog()
+  }
+
+  /** While the disk is nearly full, nobody is waited for who lags. */
+  #boundLog(): void {
+    const scarce = isShort(this.#space.level)
+    const logBytesMax = scarce ? Math.min(this.#logBytesMax, logBytesScarce) : this.#logBytesMax
     this.#limits.logBytesMax = logBytesMax
     // Only what is flushed may be cut.
     this.#limits.flushLogBytes = Math.min(nodeLimits.flushLogBytes, Math.ceil(logBytesMax / 4))
@@ -211,9 +228,11 @@ export class NodeServer implements Server {
 
   async start(): Promise<void> {
     await this.#listen()
+    await this.#space.start()
     try {
       await this.#begin()
     } catch (error) {
+      await this.#space.stop()
       this.#http.closeAllConnections()
       this.#http.close()
       throw error
@@ -236,6 +255,7 @@ export class NodeServer implements Server {
     this.#halt.abort(new StrettoError('STOPPED', 'the node has been stopped'))
     const closed = new Promise<void>(resolve => this.#http.close(() => resolve()))
     this.#joiner.close()
+    await this.#space.stop()
     const life = this.life
     if (life !== null) await handOver(this.#env, life.node)
     // Clients learn from the end of their links that they are to ask elsewhere, before the databases are closed.
@@ -244,7 +264,7 @@ export class NodeServer implements Server {
     await this.#client?.close()
     await life?.close()
     await this.#between
-    this.#measuring?.()
+    this.#upkeep.stop()
     this.#port.close()
     this.#http.closeAllConnections()
     await closed
@@ -278,6 +298,7 @@ export class NodeServer implements Server {
         options: this.#options,
         disk: new FileDisk(this.#options.dataDir),
         limits: this.#limits,
+        space: () => this.#space.space,
         machine: (state, use) => this.#makeMachine(join(this.#options.dataDir, state), use),
         founding: waiting => {
           this.#waiting = waiting.map(({ id, reason }) => `waiting for ${id}: ${reason}`)
@@ -299,7 +320,10 @@ export class NodeServer implements Server {
           resolve()
         },
         (error: Error) => {
-          if (!waits) reject(error)
+          if (lacksSpace(error)) {
+            resolve()
+            void this.#failed(error)
+          } else if (!waits) reject(error)
           else if (!this.#stopping) this.#end(error)
         }
       )
@@ -322,23 +346,8 @@ export class NodeServer implements Server {
     const inUse = this.#make(folder)
     if (use === 'restore') return inUse.machine
     this.#machine = inUse
-    this.#measure(inUse)
+    this.#upkeep.use(inUse)
     return inUse.machine
-  }
-
-  /** Asks now and then how large the state is on disk, as long as this is the machine in use. */
-  #measure(inUse: MachineInUse): void {
-    this.#measuring?.()
-    this.#measuring = this.#env.after(measureMs, () => {
-      if (this.#stopping || this.#machine !== inUse) return
-      inUse.bytes().then(
-        bytes => {
-          this.#stateBytes = bytes
-          this.#measure(inUse)
-        },
-        () => this.#measure(inUse)
-      )
-    })
   }
 
   on<Name extends keyof ServerEvents>(event: Name, listener: ServerEvents[Name]): void {
@@ -368,11 +377,19 @@ export class NodeServer implements Server {
     this.#events.emit('leader', leader)
   }
 
-  /** A life has ended by a fault. A bug of ours ends the node; a fault of the disk begins another life, a few times. */
+  /**
+   * A life has ended by a fault, or could not begin. A bug of ours ends the node; a fault of the disk begins another life,
+   * a few times; after a full disk that begins when there is room, however often.
+   */
   async #failed(error: Error): Promise<void> {
     this.#log.error({ event: 'fault', err: error }, error.message)
     await this.#closeLife()
     if (this.#stopping) return
+    if (lacksSpace(error)) {
+      await this.#space.roomAgain()
+      if (!this.#stopping) await this.#beginAgain()
+      return
+    }
     const now = this.#env.now()
     this.#livesEnded = [...this.#livesEnded.filter(at => now - at < livesWithinMs), now]
     if (error instanceof AssertionError || this.#livesEnded.length >= livesMax) {
@@ -420,10 +437,11 @@ export class NodeServer implements Server {
     return {
       options: this.#options,
       life: this.life,
-      reasons: this.#waiting,
+      reasons: this.#space.reason === null ? this.#waiting : [this.#space.reason],
+      space: this.#space,
       revision: this.#machine?.revision() ?? 0,
       compactedRevision: this.#machine?.compacted() ?? 0,
-      stateBytes: this.#stateBytes,
+      stateBytes: this.#upkeep.stateBytes,
       uptimeMs: Math.round(this.#env.now() - this.#startedAt),
       version: packageVersion
     }

@@ -1,5 +1,6 @@
 // The status of a node, put together from the rooms that know a part of it.
 import { unableToRun } from '../machine/replicated-machine.ts'
+import type { Space, SpaceLevel } from '../node/room.ts'
 import type { NodeId, Role } from '../raft/types.ts'
 import type { Life } from './life.ts'
 import type { ServerOptions } from './options.ts'
@@ -13,6 +14,7 @@ export interface StatusParts {
   readonly reasons: readonly string[]
   readonly revision: number
   readonly compactedRevision: number
+  readonly space: { readonly level: SpaceLevel; readonly space: Space }
   readonly stateBytes: number
   readonly uptimeMs: number
   readonly version: string
@@ -22,7 +24,7 @@ export interface StatusParts {
 const lagMax = 4_096
 
 export function statusOf(parts: StatusParts): NodeStatus {
-  const { options, life, revision, compactedRevision, stateBytes, uptimeMs, version } = parts
+  const { options, life, revision, compactedRevision, space, stateBytes, uptimeMs, version } = parts
   const { ready, reasons } = readinessOf(parts)
   const common = {
     id: options.id,
@@ -30,6 +32,8 @@ export function statusOf(parts: StatusParts): NodeStatus {
     compactedRevision,
     ready,
     reasons,
+    space: space.level,
+    freeBytes: space.space.freeBytes,
     stateBytes,
     rssBytes: process.memoryUsage.rss(),
     uptimeMs,

@@ -1,5 +1,6 @@
 // What a node tells about itself: the JSON of /status, of `stretto status` and of the status page.
 import type { Health } from '../node/fitness.ts'
+import type { SpaceLevel } from '../node/room.ts'
 import type { NodeId, Term } from '../raft/types.ts'
 
 export type StatusRole = 'leader' | 'follower' | 'candidate' | 'learner'
@@ -30,6 +31,9 @@ export interface NodeStatus {
   readonly health: Health
   /** Of the voters that could lead, one of the highest does. */
   readonly priority: number
+  /** How full its disk is: what grows is slowed down from `low` on, and refused from `scarce` on. */
+  readonly space: SpaceLevel
+  readonly freeBytes: number
   readonly logBytes: number
   readonly stateBytes: number
   readonly rssBytes: number

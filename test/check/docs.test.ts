@@ -11,6 +11,7 @@ import { kvDefaults } from '../../lib/kv/kv-machine.ts'
 import { sessionLimits } from '../../lib/machine/session-table.ts'
 import { newCounters } from '../../lib/node/counters.ts'
 import { nodeLimits } from '../../lib/node/limits.ts'
+import { boundsOf } from '../../lib/node/room.ts'
 import { defaultConfig } from '../../lib/raft/config.ts'
 import { recordKind } from '../../lib/record/record.ts'
 import { portLimits } from '../../lib/server/client-port.ts'
@@ -104,7 +105,18 @@ async function constantOf(where: string, name: string): Promise<unknown> {
 
 const stillStarting = await (async () => {
   const options = await readServerOptions({ flags: {}, env: {}, directory: '/' })
-  return statusOf({ options, life: null, reasons: [], revision: 1, compactedRevision: 0, stateBytes: 0, uptimeMs: 0, version: '0' })
+  const space = { level: 'ample', space: { freeBytes: 0, bounds: boundsOf(0), looks: 0 } } as const
+  return statusOf({
+    options,
+    life: null,
+    reasons: [],
+    revision: 1,
+    compactedRevision: 0,
+    space,
+    stateBytes: 0,
+    uptimeMs: 0,
+    version: '0'
+  })
 })()
 
 t.test('metrics are those of the code, and the other way round', async t => {

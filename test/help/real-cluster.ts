@@ -169,7 +169,8 @@ export class RealCluster {
 
   args(id: string): string[] {
     const list = [...this.addresses].map(([name, address]) => `${name}=${address}`).join(',')
-    return ['--id', id, '--data-dir', this.dataDir(id), '--cluster', list, '--peer-secret-file', this.secretFile]
+    const plain = ['--cluster', list, '--peer-secret-file', this.secretFile, '--ballast', '0']
+    return ['--id', id, '--data-dir', this.dataDir(id), ...plain]
   }
 
   /** Does not wait for anything. Of arguments given twice the later counts. */

@@ -38,6 +38,8 @@ const status: NodeStatus = {
     { id: 'n1', address: '127.0.0.1:7001', role: 'voter', incarnation: '0123456789abcdef' },
     { id: 'n2', address: '127.0.0.1:7002', role: 'learner', incarnation: 'fedcba9876543210' }
   ],
+  space: 'ample',
+  freeBytes: 1_000_000_000,
   logBytes: 4_096,
   stateBytes: 8_192,
   rssBytes: 50_000_000,

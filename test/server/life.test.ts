@@ -48,6 +48,7 @@ class Home {
       insecure: false,
       memoryBytes: 33_554_432,
       logBytesMax: 1_073_741_824,
+      ballastBytes: 0,
       priority: 100,
       hosts: [],
       origins: [],
@@ -80,15 +81,15 @@ class Home {
   }
 }
 
-/** Lets the next writes of the databases in folders of this name be refused, as many as it says. */
-function refuseWrites(t: Test, name: string): { left: number; refused: number } {
+/** Lets the next writes of the databases in folders of this name be refused, as many as it says, for this reason. */
+function refuseWrites(t: Test, name: string, reason = 'input/output error'): { left: number; refused: number } {
   const faults = { left: 0, refused: 0 }
   const { batch } = ClassicLevel.prototype
   const patched = function patched(this: ClassicLevel, ...args: unknown[]): unknown {
     if (faults.left === 0 || !this.location.endsWith(name)) return Reflect.apply(batch, this, args)
     faults.left--
     faults.refused++
-    const refuse = (): Promise<never> => Promise.reject(new Error('IO error: no space left on device'))
+    const refuse = (): Promise<never> => Promise.reject(new Error(`IO error: ${reason}`))
     if (args.length > 0) return refuse()
     // A chained batch is refused when it is to be written.
     return Object.assign(Reflect.apply(batch, this, args) as object, { write: refuse })
@@ -130,7 +131,7 @@ t.test('a write that the disk refuses begins another life, from what the disk ho
   // The client hears nothing of it but the time it takes: it asks again, and the write is applied once.
   t.same(await client.increment('counter', 1), { value: 1, revision: 3 })
   t.equal(faults.refused, 1)
-  t.match(home.events('fault'), [{ msg: /cannot be written: .*no space/ }])
+  t.match(home.events('fault'), [{ msg: /cannot be written: .*input/ }])
   t.match(home.events('open'), [{ boot: 1 }, { boot: 2 }])
   t.match(await client.get('before'), { value: '1' })
   t.ok(server.readiness().ready)
@@ -164,7 +165,7 @@ t.test('a directory that goes on refusing ends the node with one error, after th
   const write = client.put('never', '1', { timeout: '1s' })
   write.catch(() => {})
   const error = await server.ended
-  t.match(error, { code: 'NO_SPACE' })
+  t.match(error, { code: 'UNAVAILABLE', message: /input/ })
   t.equal(home.events('fault').length, 3)
   t.same(
     home.events('open').map(({ boot }) => boot),
@@ -177,6 +178,36 @@ t.test('a directory that goes on refusing ends the node with one error, after th
   const again = await home.start()
   const reader = home.client(t)
   t.match(await reader.get('before'), { value: '1' }, 'what was acknowledged is not touched by it')
+  await again.stop()
+})
+
+t.test('a full disk ends no node, however often it is met: the next life waits, and begins by itself', async t => {
+  const faults = refuseWrites(t, 'log', 'no space left on device')
+  const home = await Home.alone(t)
+  const server = await home.start()
+  const client = home.client(t)
+  await client.put('before', '1')
+  faults.left = 3
+  const write = client.put('after', '2', { timeout: '30s' })
+  t.ok(await eventually(() => server.readiness().reasons.some(reason => reason.includes('full'))))
+  t.match(server.readiness().reasons, [/the disk is full: .* and the node waits for room/])
+  t.same(server.status().reasons, server.readiness().reasons)
+  t.match(await write, { revision: 3 })
+  t.equal(faults.refused, 3)
+  t.equal(home.events('fault').length, 3, 'so many would end it for any other fault')
+  t.match(await client.get('before'), { value: '1' })
+  await server.stop()
+})
+
+t.test('a node that waits for room can be stopped', async t => {
+  const faults = refuseWrites(t, 'log', 'no space left on device')
+  const home = await Home.alone(t)
+  faults.left = 1
+  const server = await home.start()
+  t.match(server.readiness().reasons, [/the disk is full/], 'also one that is started on a full disk')
+  await server.stop()
+  const again = await home.start()
+  t.ok(await eventually(() => again.readiness().ready))
   await again.stop()
 })
 

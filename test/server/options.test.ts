@@ -44,11 +44,17 @@ t.test('nothing given: a single node on loopback, its data below the working dir
     insecure: false,
     memoryBytes: 268_435_456,
     logBytesMax: 1_073_741_824,
+    ballastBytes: null,
     priority: 100,
     hosts: [],
     origins: [],
     logLevel: 'info'
   })
+})
+
+t.test('a ballast may be of any size, or none', async t => {
+  t.equal((await read({ ballast: '16MiB' })).ballastBytes, 16_777_216)
+  t.equal((await read({ ballast: '0' })).ballastBytes, 0)
 })
 
 t.test('an id of a cluster listens where the list says', async t => {
@@ -161,6 +167,7 @@ const faults: readonly (readonly [what: string, flags: Given, line: RegExp])[] =
   ],
   ['a join far away', { id: 'n4', join: '10.0.0.1:7001' }, /10\.0\.0\.1:7001 can be reached from other machines/],
   ['a learner that does not join', { id: 'n4', learner: true }, /--learner says nothing without --join/],
+  ['a ballast without a unit', { ballast: '16' }, /'16' is not a size/],
   ['no priority', { priority: 'high' }, /'high' for --priority is no whole number from 0 to 1000/],
   ['too high a priority', { priority: '1001' }, /'1001' for --priority/],
   ['an option of later', { history: '1' }, /--history is kept for a later version/]
