@@ -138,7 +138,8 @@ export class Node {
         if (room.told(from, request)) answer(nothing)
         else this.#forwarded(request, answer)
       },
-      chunk: (from, chunk, answer) => this.#receiver.piece(from, chunk, answer),
+      // After the turn that hears of the announcement before it.
+      chunk: (from, chunk, answer) => env.soon(() => this.#receiver.piece(from, chunk, answer)),
       greeted: (peer, { boot, machine: versions, priority = defaultPriority }) => {
         this.#upgrade.greeted(peer, versions)
         this.#succession.greeted(peer, priority)

@@ -284,7 +284,11 @@ export class Nemesis {
     if (leader == null) return null
     const { membership } = leader.raft.status
     const lost = this.#cluster.nodes.find(each => each.lost && membership.members.some(({ key }) => key === each.key))
-    leader.change(nextMembership(membership, amount < 0.5 && lost !== undefined ? lost : node), () => {})
+    let target = nextMembership(membership, amount < 0.5 && lost !== undefined ? lost : node)
+    // Two at once, so that nothing but a joint configuration leads there.
+    const { nodes } = this.#cluster
+    if (amount > 0.7) target = nextMembership(target, nodes[(nodes.indexOf(node) + 1) % nodes.length]!)
+    leader.change(target, () => {})
     return this.#struck('members', [node])
   }
 

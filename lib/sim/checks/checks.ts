@@ -344,7 +344,8 @@ export class Checks implements Watcher {
     this.#judgeDurability(node, end, 'IS4', 'called committed')
     // It has counted its own disk, where that has the record: the same as an acknowledgement.
     if (node.durable.endAt(commit)?.chain === end.chain) seen.promise(end)
-    for (const { last, term, chain } of log.within(this.commit, commit)) {
+    for (const { first, last, term, chain } of log.within(this.commit, commit)) {
+      this.configurations.committed(first, term)
       const id = { index: last, term, chain }
       this.#committed.push(id)
       this.#committedAt.set(last, id)
@@ -360,8 +361,9 @@ export class Checks implements Watcher {
   }
 
   #judgeDurability(node: SimNode, id: ChainedId, invariant: string, what: string): void {
-    const { membership } = node.node?.raft.status ?? { membership: null }
-    if (membership === null) return
+    // Not the one that it acts by now: in the turn of the commit it may have proposed the next.
+    const membership = this.configurations.inForceAt(node, id.index)
+    if (membership === null || node.node === null) return
     for (const voters of [membership.voters, membership.outgoing]) {
       if (voters === null) continue
       let holders = 0

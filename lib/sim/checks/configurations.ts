@@ -19,6 +19,8 @@ export class Configurations {
   readonly #known = new Map<number, Membership>()
   /** In the log of each node as it is now, in order; the first is the one at the base. */
   readonly #logs = new Map<SimNode, Placed[]>()
+  /** Those that are committed, in order. */
+  readonly #committed: Placed[] = []
   /** Pairs whose quorums are known to meet. */
   readonly #met = new Set<string>()
 
@@ -35,6 +37,24 @@ export class Configurations {
       if (membership !== undefined) placed.push({ index: first, membership })
     }
     this.#logs.set(node, placed)
+    // At the founding, and for who joins later, nobody has committed one yet.
+    const expected = this.#committed.findLast(({ index }) => index <= log.base.index)
+    if (expected !== undefined && textOf(expected.membership) !== textOf(base))
+      throw new Violation(
+        'IC2',
+        `${node.id} begins with ${textOf(base)} at ${log.base.index}, where ${textOf(expected.membership)} is in force`
+      )
+  }
+
+  /** The block that begins at `first` has been committed. */
+  committed(first: Index, term: Term): void {
+    const membership = this.#known.get(nameOf(first, term))
+    if (membership !== undefined) this.#committed.push({ index: first, membership })
+  }
+
+  /** What counted for a record at `index`, by the log of this node; null where it has none. */
+  inForceAt(node: SimNode, index: Index): Membership | null {
+    return this.#logs.get(node)?.findLast(placed => placed.index <= index)?.membership ?? null
   }
 
   /** A block has come to the end of a log. */
