@@ -60,6 +60,7 @@ const retryableCodes: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'OVERLOADED',
   'TIMED_OUT',
   'UNAVAILABLE',
+  'NO_SPACE',
   'STOPPED'
 ])
 

@@ -127,7 +127,8 @@ export class Writes implements WriteOwner, DraftOwner {
       return
     }
     const fate = draft.mayApply ? 'unknown' : 'not-applied'
-    this.#failAll(draft, operationId => new StrettoError(refused.code, refused.text, { fate, operationId }))
+    const hint = refused.retryAfterMs === null ? {} : { retryAfterMs: refused.retryAfterMs }
+    this.#failAll(draft, operationId => new StrettoError(refused.code, refused.text, { fate, operationId, ...hint }))
     if (draft.abandoned && !draft.mayApply) {
       const verdict = { status: numberOfCode(refused.code), revision: 0, answer: null }
       this.#resolves.heard(

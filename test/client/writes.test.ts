@@ -280,10 +280,11 @@ void t.test('a refusal for good is told with its fate', async t => {
   const leader = rig.node('n1')
   leader.intercept = (frame, link) => {
     if (frame[4] !== command) return false
-    link.refuse(frame, { code: 'NO_SPACE' })
+    link.refuse(frame, { code: 'NO_SPACE', retryAfterMs: 1_000 })
     return true
   }
-  t.match(await rig.rejection(db.put('k', 'v')), { code: 'NO_SPACE', fate: 'not-applied', retryable: false })
+  const refused = strettoError(await rig.rejection(db.put('k', 'v')))
+  t.match(refused, { code: 'NO_SPACE', fate: 'not-applied', retryable: true, retryAfterMs: 1_000 })
   leader.intercept = (frame, link) => {
     if (frame[4] !== command) return false
     link.apply(frame)
