@@ -2,7 +2,7 @@
 import type { Log } from '../log/log.ts'
 import type { ReplicatedMachine } from '../machine/replicated-machine.ts'
 import type { Raft } from '../raft/doors.ts'
-import type { Base, Index, LogId } from '../raft/types.ts'
+import type { Base, ChainedId, Index, LogId } from '../raft/types.ts'
 import type { Counters } from './counters.ts'
 import type { NodeLimits } from './limits.ts'
 
@@ -44,13 +44,36 @@ export class Compaction {
   flushed(flushed: LogId): void {
     this.#flushed = flushed
     this.#bytesMax = this.#parts.limits.logBytesMax
-    const { log, limits, machine, raft, counters } = this.#parts
+    const { log, limits } = this.#parts
     const { logBytesMax, logRecordsMax } = limits
     const records = log.tail.index - log.base.index
     if (this.#moving || (log.bytes <= logBytesMax && records <= logRecordsMax)) return
     const limit = Math.min(flushed.index, this.#parts.pin(), this.#lagging())
     const end = log.endBefore((logBytesMax * 3) / 4, (logRecordsMax * 3) / 4, limit)
     if (end.index <= log.base.index) return
+    this.#cut(end)
+  }
+
+  /**
+   * The block that ends with `last` is damaged on disk. Below the base there is no block that could be damaged, so the base
+   * is moved as far as the state on disk allows; false where the state has to be flushed first. What is not even applied
+   * ends this life: the next one cuts it off, and a leader brings it again.
+   */
+  mend(error: Error, last: Index): boolean {
+    const { log, machine } = this.#parts
+    if (last > machine.applied.index) {
+      this.#parts.failed(error)
+      return true
+    }
+    const end = log.endBefore(0, 0, this.#flushed.index)
+    if (this.#moving || end.index < last) return false
+    this.#cut(end)
+    return true
+  }
+
+  /** The log begins after `end`. */
+  #cut(end: ChainedId): void {
+    const { log, machine, raft, counters } = this.#parts
     const base: Base = {
       ...end,
       membership: raft.membershipAt(end.index),

@@ -32,6 +32,9 @@ export interface Counters {
   snapshotsTaken: number
   snapshotBytesSent: number
   snapshotsInstalled: number
+  /** Bytes of log and state that were read again to look for damage, and how often there was some. */
+  scrubbedBytes: number
+  damagesFound: number
   elections: number
   leaderChanges: number
   /** Timers that came late by more than a heartbeat: the event loop had stalled. */
@@ -65,6 +68,8 @@ export function newCounters(): Counters {
     snapshotsTaken: 0,
     snapshotBytesSent: 0,
     snapshotsInstalled: 0,
+    scrubbedBytes: 0,
+    damagesFound: 0,
     elections: 0,
     leaderChanges: 0,
     stalls: 0

@@ -43,6 +43,9 @@ export interface NodeLimits {
   readonly preferMs: number
   /** No leader hands over to a preferred voter more often than this. */
   readonly preferAgainMs: number
+  /** All of log and state is read again to look for damage: first so long after the start, then so long after the last time. */
+  readonly scrubAfterMs: number
+  readonly scrubEveryMs: number
   /** How often deadlines are looked at. */
   readonly sweepMs: number
 }
@@ -72,5 +75,7 @@ export const nodeLimits: NodeLimits = {
   giveWayAgainMs: 10_000,
   preferMs: 10_000,
   preferAgainMs: 60_000,
+  scrubAfterMs: 600_000,
+  scrubEveryMs: 86_400_000,
   sweepMs: 50
 }

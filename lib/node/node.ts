@@ -32,6 +32,9 @@ export class Node {
   readonly counters: Counters = newCounters()
   readonly limits: NodeLimits
   readonly raft: Raft
+  readonly compaction: Compaction
+  /** Calls back when no flush of the state is under way. */
+  readonly betweenFlushes = (then: () => void): void => this.#applier.betweenFlushes(then)
   readonly #parts: NodeParts
   readonly #env: Env
   readonly #log: Log
@@ -46,7 +49,6 @@ export class Node {
   readonly #fitness: Fitness
   readonly #succession: Succession
   readonly #room: Room
-  readonly #compaction: Compaction
   readonly #alarm: Alarm
   readonly #clusterTime = new ClusterTime()
   #inbox: Input[] = []
@@ -81,7 +83,6 @@ export class Node {
     this.#intake = new Intake({ raft, log, machine, transport, clusterTime: this.#clusterTime, limits, counters, room })
     const applied = (answers: readonly Answer[]): void => this.#answered(answers)
     const failed = (error: Error): void => this.#fail(error)
-    const betweenFlushes = (then: () => void): void => this.#applier.betweenFlushes(then)
     this.#upgrade = new Upgrade({ raft, machine, found, halted: error => this.#reads.refuseAll(error) })
     this.#fitness = new Fitness(limits)
     this.#succession = new Succession({
@@ -103,7 +104,7 @@ export class Node {
       clusterTime: this.#clusterTime,
       limits,
       counters,
-      betweenFlushes,
+      betweenFlushes: this.betweenFlushes,
       found,
       wake: () => this.#wake(),
       damaged: error => this.#damaged(error)
@@ -124,9 +125,9 @@ export class Node {
     this.#receiver = new SnapshotReceiver({ state: () => log.base.state, place, received, found })
     const pin = (): Index => this.#feeding.snapshots.pin
     const compacted = (base: LogId): void => this.#input({ kind: 'compacted', base })
-    this.#compaction = new Compaction({ raft, log, machine, limits, counters, pin, compacted, failed })
+    this.compaction = new Compaction({ raft, log, machine, limits, counters, pin, compacted, failed })
     const damaged = (error: StrettoError): void => this.condemn(error)
-    const flushed = (upTo: LogId): void => this.#compaction.flushed(upTo)
+    const flushed = (upTo: LogId): void => this.compaction.flushed(upTo)
     this.#applier = new Applier(
       { log, machine, limits, counters, applied, flushed, failed, damaged, hollow: raft.status.hollow },
       env.now()
@@ -416,7 +417,7 @@ export class Node {
       const now = this.#env.now()
       this.#fitness.late(now - due, now)
       this.#succession.look(now)
-      this.#compaction.look()
+      this.compaction.look()
       this.#intake.expire(now)
       if (this.#intake.mayPropose) this.#wake()
       this.counters.refusedLate += this.#reads.expire(now)

@@ -1,6 +1,6 @@
 // One life of a node: from opening what the disk holds to the first fault or the end. After a fault another one begins.
 import { readU32, readU64, toHex } from '../base/bytes.ts'
-import type { Cancel, Done, Env } from '../base/env.ts'
+import type { Done, Env } from '../base/env.ts'
 import { StrettoError } from '../base/errors.ts'
 import { nameOfState } from '../log/base-record.ts'
 import { OpenError, openFault, refuse } from '../log/faults.ts'
@@ -9,7 +9,6 @@ import { settle } from '../log/level.ts'
 import { LevelLog } from '../log/level-log.ts'
 import type { Opened } from '../log/log.ts'
 import { type MemoryKeeper, openMemory } from '../log/memory-keeper.ts'
-import { scrub } from '../log/scrub.ts'
 import type { StateMachine } from '../machine/machine.ts'
 import { ReplicatedMachine, replicatedMachineDefaults } from '../machine/replicated-machine.ts'
 import type { NodeLimits } from '../node/limits.ts'
@@ -30,6 +29,7 @@ import type { Disk } from './disk.ts'
 import { foreignCluster } from './foreign-cluster.ts'
 import type { ServerOptions } from './options.ts'
 import { promised } from './promised.ts'
+import { Scrubbing } from './scrubbing.ts'
 
 export interface LifeParts {
   readonly env: Env
@@ -82,17 +82,17 @@ export class Life {
   readonly log: LevelLog
   readonly memory: MemoryKeeper
   readonly #peers: Peers
-  readonly #stopScrub: Cancel
+  readonly #scrubbing: Scrubbing
   #hasCaughtUp = false
 
-  constructor(directory: Directory, peers: Peers, node: Node, stopScrub: Cancel) {
+  constructor(directory: Directory, peers: Peers, node: Node, scrubbing: Scrubbing) {
     this.node = node
     this.machine = directory.machine
     this.replicated = directory.replicated
     this.log = directory.log
     this.memory = directory.memory
     this.#peers = peers
-    this.#stopScrub = stopScrub
+    this.#scrubbing = scrubbing
   }
 
   /** True from the moment at which what was known to be committed has been applied: until then reads would wait. */
@@ -105,7 +105,7 @@ export class Life {
   /** Ends it: callers are answered, links closed, LevelDB closed. Errors of closing are of no more use to anybody. */
   async close(): Promise<void> {
     this.node.stop()
-    this.#stopScrub()
+    this.#scrubbing.stop()
     const ends = [
       promised(done => this.node.release(done)),
       promised(done => this.#peers.close(done)),
@@ -164,11 +164,9 @@ export async function openLife(parts: LifeParts): Promise<Life> {
     })
     await promised(done => peers.listen(error => done(error)))
     node.start()
-    // Damage of what the state already covers is told, not acted upon: this node serves on, and others still hold it.
-    const stopScrub = scrub(log, log.unverified, env, fault => {
-      if (fault !== null) say(`the log is damaged: ${fault}`)
-    })
-    return new Life(directory, peers, node, stopScrub)
+    const scrubbing = new Scrubbing({ env, node, log, machine: replicated, say })
+    scrubbing.start()
+    return new Life(directory, peers, node, scrubbing)
   } catch (error) {
     await Promise.allSettled([promised(done => replicated.close(done)), promised(done => log.close(done))])
     throw error

@@ -5,7 +5,7 @@ import { blockKey, cardOf } from '../../lib/log/keys.ts'
 import { LevelLog } from '../../lib/log/level-log.ts'
 import type { Opened } from '../../lib/log/log.ts'
 import { type MemoryKeeper, openMemory } from '../../lib/log/memory-keeper.ts'
-import { scrub } from '../../lib/log/scrub.ts'
+import { type Damage, scrub } from '../../lib/log/scrub.ts'
 import type { Persist } from '../../lib/raft/doors.ts'
 import { type Base, type Block, type ChainedId, type HardState, lastOf } from '../../lib/raft/types.ts'
 import { textOf } from '../../lib/sim/disk/sim-database.ts'
@@ -406,24 +406,36 @@ t.test('old blocks are believed at open and read by the scrub', async t => {
   await call<void>(done => log.write(persist({ blocks }), done))
   await call<void>(done => log.close(done))
   const last = lastOf(blocks[8]!)
-  const scrubbed = async (): Promise<{ opened: Opened; found: string | null }> => {
+  const scrubbed = async (): Promise<{ opened: Opened; found: Damage | null; read: number }> => {
     const life = await lifeOf(disk.life(), (_, done) => done(null, { index: last, term: 1 }), 1)
     const opened = await call<Opened>(done => life.open(done))
     t.equal(life.unverified, lastOf(blocks[7]!))
-    const found = await new Promise<string | null>(resolve => {
-      scrub(life, life.unverified, realEnv, resolve, { bytesMax: 200, restMs: 0 })
+    let read = 0
+    const found = await new Promise<Damage | null>(resolve => {
+      scrub(life, life.unverified, realEnv, resolve, bytes => (read += bytes), { bytesMax: 200, restMs: 0 })
     })
     await call<void>(done => life.close(done))
-    return { opened, found }
+    return { opened, found, read }
   }
-  t.equal((await scrubbed()).found, null)
+  const sound = await scrubbed()
+  t.equal(sound.found, null)
+  t.equal(
+    sound.read,
+    blocks.slice(0, 8).reduce((sum, { bytes }) => sum + bytes.length, 0)
+  )
   const row = disk.disk.log.durable.valuesArray().find(({ key }) => key[0] === 2 && key[10] === 4)!
   const altered = new Uint8Array(row.value)
   altered[40]! ^= 4
   disk.disk.log.alter(textOf(row.key), altered)
-  const { opened, found } = await scrubbed()
+  const { opened, found, read } = await scrubbed()
   t.equal(opened.restored.trusted, true)
-  t.match(found, /the block of the records 4 to 6 is damaged on disk/)
+  t.match(found, { last: 6, error: { message: 'the block of the records 4 to 6 is damaged on disk' } })
+  const before = blocks.filter(each => lastOf(each) < 4)
+  t.equal(
+    read,
+    before.reduce((sum, { bytes }) => sum + bytes.length, 0),
+    'up to the damage'
+  )
 })
 
 t.test('state directories that the base does not name are removed', async t => {
