@@ -42,6 +42,8 @@ export class Intake {
   /** Requests that a leader elsewhere has been asked to take. */
   readonly #forwarded = new Set<Request>()
   #forwardedBytes = 0
+  /** As a leader it has chosen a successor, which is to stand for election. */
+  #handsOver = false
   /** Since it has handed over, a former leader waits for its records until then; Infinity for any other node. */
   #keptUntil = Number.POSITIVE_INFINITY
 
@@ -98,6 +100,9 @@ export class Intake {
     const time = clusterTime.advance(now)
     this.#forgetWritten(status.durable)
     let tail = log.tail
+    this.#handsOver = !status.accepts
+    // The places of what was proposed in an earlier term may be taken by what is proposed now.
+    if (status.owesNoop) this.#giveUpWaiting()
     if (status.owesNoop) tail = this.#cut(tail, time, [draftRecord(recordKind.noop, nothing)], now)
     const owed = status.owesMembership
     if (owed !== null) tail = this.#cut(tail, time, [draftRecord(recordKind.membership, writeMembership(owed))], now)
@@ -154,15 +159,10 @@ export class Intake {
    * Leadership is lost: what was proposed may be committed by the next leader, or be cut. A successor that was chosen holds
    * all of it, so nobody is sent to ask again: what is applied here is answered here.
    */
-  leadershipLost(handedOver: boolean, now: number): void {
+  leadershipLost(now: number): void {
     this.#forgetWritten(Number.POSITIVE_INFINITY)
-    if (handedOver) this.#keptUntil = now + handedOverMs
+    if (this.#handsOver) this.#keptUntil = now + handedOverMs
     else this.#giveUpWaiting()
-  }
-
-  /** The places of what was proposed in an earlier term may be taken by what is proposed now. */
-  leadershipWon(): void {
-    this.#giveUpWaiting()
   }
 
   /** This life is over. */

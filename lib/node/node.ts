@@ -46,7 +46,6 @@ export class Node {
   readonly #renewal: Renewal
   readonly #changes = new Changes()
   readonly #upgrade: Upgrade
-  readonly #fitness: Fitness
   readonly #succession: Succession
   readonly #room: Room
   readonly #alarm: Alarm
@@ -57,8 +56,6 @@ export class Node {
   #sweeper: Cancel | null = null
   #lastHeard: number
   #led = false
-  /** As a leader it has chosen a successor, which is to stand for election. */
-  #handsOver = false
   /** Term of the leader heard of last. */
   #leaderTerm = 0
   #inTurn = false
@@ -84,11 +81,10 @@ export class Node {
     const applied = (answers: readonly Answer[]): void => this.#answered(answers)
     const failed = (error: Error): void => this.#fail(error)
     this.#upgrade = new Upgrade({ raft, machine, found, halted: error => this.#reads.refuseAll(error) })
-    this.#fitness = new Fitness(limits)
     this.#succession = new Succession({
       raft,
       limits,
-      fitness: this.#fitness,
+      fitness: new Fitness(limits),
       room,
       priority: parts.priority ?? defaultPriority,
       runs: peer => this.#upgrade.runs(peer),
@@ -241,7 +237,7 @@ export class Node {
 
   /** How well disk and event loop keep up. */
   get health(): Health {
-    return { diskStallMs: this.#fitness.diskStallMs(this.#env.now()), unfit: this.#succession.unfit }
+    return this.#succession.health(this.#env.now())
   }
 
   /** Lets go of a snapshot that is half received, after the end. */
@@ -316,10 +312,8 @@ export class Node {
     if (status.role === 'leader') this.#lead(now)
     const ready = raft.ready()
     if (ready !== null) this.#act(ready)
-    if (status.role === 'leader') {
-      this.#handsOver = !status.accepts
-      this.#feeding.feed(now)
-    } else if (status.leader !== null && this.#intake.heldCount > 0) this.#intake.forward(status.leader, now)
+    if (status.role === 'leader') this.#feeding.feed(now)
+    else if (status.leader !== null && this.#intake.heldCount > 0) this.#intake.forward(status.leader, now)
     this.#reads.release(this.applied)
     this.#applier.advance(status.commit, status.durable, now)
     this.#room.report()
@@ -339,7 +333,6 @@ export class Node {
     if (!this.#led) {
       this.#led = true
       this.counters.elections++
-      this.#intake.leadershipWon()
       this.#clusterTime.lead(now, this.#parts.machine.time)
     }
     this.#intake.propose(now, this.#upgrade.order())
@@ -366,10 +359,10 @@ export class Node {
     const begun = this.#env.now()
     const last = persist.blocks.at(-1)
     if (last !== undefined) this.#clusterTime.heard(readU64(last.bytes, blockHeaderBytes + recordAt.time))
-    this.#fitness.writeBegan(persist.mark, begun)
+    this.#succession.fitness.writeBegan(persist.mark, begun)
     this.#log.write(persist, error => {
       if (this.#over) return
-      this.#fitness.writeEnded(persist.mark, this.#env.now())
+      this.#succession.fitness.writeEnded(persist.mark, this.#env.now())
       if (error !== null) {
         this.#fail(error)
         return
@@ -390,7 +383,7 @@ export class Node {
       this.#led = false
       this.#clusterTime.follow()
       this.#feeding.rest()
-      this.#intake.leadershipLost(this.#handsOver, this.#env.now())
+      this.#intake.leadershipLost(this.#env.now())
     }
     this.#parts.transport.connect(status.membership.members)
   }
@@ -415,7 +408,7 @@ export class Node {
     this.#sweeper = this.#env.after(this.limits.sweepMs, () => {
       if (this.#over) return
       const now = this.#env.now()
-      this.#fitness.late(now - due, now)
+      this.#succession.fitness.late(now - due, now)
       this.#succession.look(now)
       this.compaction.look()
       this.#intake.expire(now)

@@ -4,7 +4,7 @@
 // accepted while it is tried. So whom to ask is chosen with care, each once, and seldom again.
 import type { Input, Raft } from '../raft/doors.ts'
 import type { MemberKey } from '../raft/types.ts'
-import type { Fitness } from './fitness.ts'
+import type { Fitness, Health } from './fitness.ts'
 import type { NodeLimits } from './limits.ts'
 import type { Room } from './room.ts'
 
@@ -60,6 +60,14 @@ export class Succession {
   /** As last judged: why this node lets others lead. */
   get unfit(): string | null {
     return this.#unfit
+  }
+
+  get fitness(): Fitness {
+    return this.#parts.fitness
+  }
+
+  health(now: number): Health {
+    return { diskStallMs: this.fitness.diskStallMs(now), unfit: this.#unfit }
   }
 
   /** Looked at a few times a second. */

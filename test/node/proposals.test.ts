@@ -55,6 +55,14 @@ class Bed {
     this.log.blocks.push(...this.raft.proposed.slice(before))
   }
 
+  /** A turn in which it has chosen a successor, and one in which that leads. */
+  handOver(): void {
+    this.raft.status.accepts = false
+    this.propose()
+    this.raft.status.accepts = true
+    this.intake.leadershipLost(0)
+  }
+
   /** The records of all blocks proposed, as the clients had sent them: stamp and CRC taken off. */
   get records(): Uint8Array[] {
     return this.raft.proposed.flatMap(block => {
@@ -340,7 +348,7 @@ t.test('with leadership go all who wait for their record: its fate is unknown', 
   const [proposed, held] = [bed.take(draft()), bed.take(draft(200_000))]
   bed.intake.propose(0)
   const later = bed.take(draft())
-  bed.intake.leadershipLost(false, 0)
+  bed.intake.leadershipLost(0)
   const lost = { kind: 'refused', code: 'NOT_LEADER', fate: 'unknown' }
   t.match([proposed, held], [[lost], [lost]])
   t.same(later, [], 'what is not in the log waits for the next leader')
@@ -354,7 +362,7 @@ t.test(
     const bed = new Bed()
     const callers = [0, 1, 2].map(() => bed.take(draft(1)))
     bed.propose()
-    bed.intake.leadershipLost(true, 0)
+    bed.handOver()
     t.same(callers, [[], [], []])
     bed.intake.answered([answerTo(1)])
     t.match(callers[0], [{ kind: 'answer', answer: { index: 1 } }])
@@ -373,8 +381,9 @@ t.test('who has handed over and leads again asks nobody to wait for what was pro
   const bed = new Bed()
   const caller = bed.take(draft(1))
   bed.propose()
-  bed.intake.leadershipLost(true, 0)
-  bed.intake.leadershipWon()
+  bed.handOver()
+  bed.raft.status.owesNoop = true
+  bed.propose()
   t.match(caller, [{ kind: 'refused', code: 'NOT_LEADER', fate: 'unknown' }])
   bed.intake.expire(5_000)
   t.equal(caller.length, 1)
@@ -414,7 +423,7 @@ t.test('a leader whose own disk lags behind takes no more into its log until it 
   bed.raft.status.durable = 1
   bed.propose()
   t.same([bed.raft.proposed.length, bed.intake.heldCount], [2, 1])
-  bed.intake.leadershipLost(false, 0)
+  bed.intake.leadershipLost(0)
   bed.propose()
   t.equal(bed.intake.heldCount, 0, 'what was cut as leader before is no longer counted')
 })
