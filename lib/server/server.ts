@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import type { Logger } from 'pino'
 import { AssertionError } from '../base/assert.ts'
 import { StrettoError } from '../base/errors.ts'
+import { lacksSpace } from '../base/full-disk.ts'
 import { type Client, connect } from '../client/client.ts'
 import { realEnv } from '../client/real-env.ts'
 import type { StateMachine } from '../machine/machine.ts'
@@ -33,7 +34,7 @@ import type { MachineInUse } from './machine-in-use.ts'
 import { createMetrics } from './metrics.ts'
 import type { ServerOptions } from './options.ts'
 import { promised } from './promised.ts'
-import { lacksSpace, type SpaceWatch, watchSpace } from './space.ts'
+import { type SpaceWatch, watchSpace } from './space.ts'
 import type { NodeStatus, Readiness } from './status.ts'
 import { leaderId, readinessOf, statusOf } from './status-of.ts'
 import { Upkeep } from './upkeep.ts'
@@ -392,11 +393,8 @@ export class NodeServer implements Server {
     }
     const now = this.#env.now()
     this.#livesEnded = [...this.#livesEnded.filter(at => now - at < livesWithinMs), now]
-    if (error instanceof AssertionError || this.#livesEnded.length >= livesMax) {
-      this.#end(error)
-      return
-    }
-    await this.#beginAgain()
+    if (error instanceof AssertionError || this.#livesEnded.length >= livesMax) this.#end(error)
+    else await this.#beginAgain()
   }
 
   /** A life has ended because a snapshot stands in the place of its state: the next one begins with that. */

@@ -2,7 +2,6 @@
 import { statfs } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { Cancel, Env } from '../base/env.ts'
-import { StrettoError } from '../base/errors.ts'
 import { boundsOf, isShort, levelOf, type Space, type SpaceLevel } from '../node/room.ts'
 import { Ballast, ballastBytesFor } from './ballast.ts'
 import type { ServerOptions } from './options.ts'
@@ -185,13 +184,4 @@ export async function fileSystemOf(path: string): Promise<FileSystem> {
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || dirname(at) === at) throw error
     }
   }
-}
-
-/** Whether a life has ended, or could not begin, because the disk is full. */
-export function lacksSpace(error: unknown): boolean {
-  for (let at = error; at instanceof Error; at = at.cause) {
-    if (at instanceof StrettoError && at.code === 'NO_SPACE') return true
-    if ((at as NodeJS.ErrnoException).code === 'ENOSPC' || /no space left/i.test(at.message)) return true
-  }
-  return false
 }

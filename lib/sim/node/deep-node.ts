@@ -1,6 +1,7 @@
 // A node of a deep simulation: the production life, from its founding on, over links in memory and a simulated LevelDB.
 import type { Env } from '../../base/env.ts'
 import { StrettoError } from '../../base/errors.ts'
+import { lacksSpace } from '../../base/full-disk.ts'
 import { MemoryVault } from '../../machine/vault.ts'
 import type { Node } from '../../node/node.ts'
 import type { ChainedId, MemberKey, NodeId } from '../../raft/types.ts'
@@ -104,13 +105,17 @@ export class DeepNode extends SimNode {
     this.changed()
   }
 
-  /** The disk cannot be used, or the cluster knows this node with another disk: the process ends with one line. */
+  /**
+   * The disk is full, and another life waits for room; or it cannot be used, or the cluster knows this node with another disk:
+   * the process ends with one line.
+   */
   #refused(life: Life, error: Error): void {
     if (life.over) return
     if (isBug(error)) {
       this.#parts.broken(error)
       return
     }
+    if (lacksSpace(error)) return this.failed(life, error)
     this.#parts.found(this, error.message)
     if (error instanceof StrettoError && error.message.includes('members replace')) this.lost = true
     this.crash('killed')

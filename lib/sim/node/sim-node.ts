@@ -1,6 +1,7 @@
 // One simulated node: a process that comes and goes over a disk that stays, with a door for clients.
 import { AssertionError } from '../../base/assert.ts'
 import type { Env } from '../../base/env.ts'
+import { lacksSpace } from '../../base/full-disk.ts'
 import type { Random } from '../../base/random.ts'
 import type { Log } from '../../log/log.ts'
 import { type ReplicatedMachine, replicatedMachineDefaults } from '../../machine/replicated-machine.ts'
@@ -56,6 +57,8 @@ export interface SimNodeParts {
 /** Lives that ended by a fault of the disk: so many within this time, and the node waits for an operator. */
 const livesMax = 3
 const livesWithinMs = 60_000
+/** After a full disk another life is tried after this, however often. */
+const roomAgainMs = 1_000
 
 export abstract class SimNode {
   readonly id: NodeId
@@ -172,6 +175,7 @@ export abstract class SimNode {
     this.parts.found(this, error.message)
     const { world } = this.parts
     this.faults++
+    if (lacksSpace(error)) return this.#beginAgain(life, roomAgainMs)
     this.#faultTimes = [...this.#faultTimes.filter(at => world.now - at < livesWithinMs), world.now]
     this.#beginAgain(life)
   }
@@ -183,7 +187,7 @@ export abstract class SimNode {
     this.#beginAgain(life)
   }
 
-  #beginAgain(life: Life): void {
+  #beginAgain(life: Life, afterMs = 0): void {
     const { node } = this
     this.node = null
     this.machine = null
@@ -194,7 +198,7 @@ export abstract class SimNode {
       if (this.#faultTimes.length >= livesMax) this.crash('killed')
       else this.begin(life, this.env)
     }
-    this.closeLife(node, () => void this.parts.world.after(0, life, again))
+    this.closeLife(node, () => void this.parts.world.after(afterMs, life, again))
   }
 
   protected abstract newLife(): Life
