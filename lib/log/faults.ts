@@ -39,9 +39,17 @@ export function openFault(what: string, error: Error): OpenError {
     return new OpenError('newer-format', error.message, error)
   const code = levelCodeOf(error)
   if (code === 'LEVEL_LOCKED') return new OpenError('locked', `${what} is in use by another process`, error)
-  if (code === 'LEVEL_CORRUPTION') return new OpenError('corrupt', `${what} is damaged: ${reasonOf(error)}`, error)
+  if (code === 'LEVEL_CORRUPTION') {
+    return new OpenError('corrupt', `${what} is damaged: ${reasonOf(error)}: ${advice}`, error)
+  }
+  // LevelDB's words for a CURRENT that is damaged, or names what is not there.
+  if (code === 'LEVEL_IO_ERROR' && /no such file or directory/i.test(reasonOf(error))) {
+    return new OpenError('corrupt', `a part of ${what} is missing: ${reasonOf(error)}: ${advice}`, error)
+  }
   return new OpenError('io', `${what} cannot be opened: ${reasonOf(error)}`, error)
 }
+
+const advice = 'stretto inspect tells more, and stretto repair mends what can be mended'
 
 /** The error of a write that the disk has refused: whether it is there shows only after reopening. */
 export function writeFault(what: string, error: Error): StrettoError {
