@@ -29,7 +29,11 @@ t.test('the mark', async t => {
 
 t.test('the state', async t => {
   for (const state of [start, { index: 12, term: 2 }, catalogue.tail]) t.same(distrust(catalogue, mark, state), [])
-  t.same(distrust(catalogue, mark, { index: 9, term: 1 }), [], 'a state that ends before the log begins says nothing of the log')
+  t.same(
+    distrust(catalogue, mark, { index: 9, term: 1 }),
+    [],
+    'a state that ends before the log begins says nothing of the log'
+  )
   t.match(hollowness(catalogue, { index: 9, term: 1 }), /^the state contains only 9@1, but the log begins after/)
   for (const state of [start, catalogue.tail, null]) t.equal(hollowness(catalogue, state), null)
   t.equal(distrust(catalogue, mark, { index: 12, term: 1 }).length, 1)
