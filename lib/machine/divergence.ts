@@ -5,7 +5,7 @@
 // The body of the record, and of the draft in which a voter tells the leader its value:
 //
 //    0  u16  format, 1
-//    2  u16  flags: 1 the running values begin anew after this record
+//    2  u16  flags: 1 the running values begin anew after this record; in a draft of a voter: it does not know its own
 //    4  u16  number of voters
 //    6  u16  number of votes
 //    8  u64  index of the hash record that the votes are about, 0 for none
@@ -16,7 +16,7 @@ import type { Index, MemberKey } from '../raft/types.ts'
 import { draftRecord, recordHeaderBytes, recordKind } from '../record/record.ts'
 
 export interface HashRecord {
-  /** The running values begin anew after this record: some node did not know its own. */
+  /** The running values begin anew after this record: some node does not know its own. */
   readonly begins: boolean
   /** How many could have voted. */
   readonly voters: number

@@ -82,6 +82,11 @@ export class StateHash {
     return this.#markValue
   }
 
+  /** False on a node that came by its state without its running hash, until all begin anew. */
+  get known(): boolean {
+    return this.#known
+  }
+
   /** Records of clients since then, as far as this life knows. */
   get records(): number {
     return this.#records

@@ -35,6 +35,10 @@ export interface Counters {
   /** Bytes of log and state that were read again to look for damage, and how often there was some. */
   scrubbedBytes: number
   damagesFound: number
+  /** Proposed by this node as a leader. */
+  hashRecords: number
+  /** Times that the state of this node was found to differ from that of a majority. */
+  divergences: number
   elections: number
   leaderChanges: number
   /** Timers that came late by more than a heartbeat: the event loop had stalled. */
@@ -70,6 +74,8 @@ export function newCounters(): Counters {
     snapshotsInstalled: 0,
     scrubbedBytes: 0,
     damagesFound: 0,
+    hashRecords: 0,
+    divergences: 0,
     elections: 0,
     leaderChanges: 0,
     stalls: 0

@@ -43,6 +43,10 @@ export interface NodeLimits {
   readonly preferMs: number
   /** No leader hands over to a preferred voter more often than this. */
   readonly preferAgainMs: number
+  /** The states of all replicas are compared after so many records or bytes, or so long after the first of them. */
+  readonly hashRecords: number
+  readonly hashBytes: number
+  readonly hashAfterMs: number
   /** All of log and state is read again to look for damage: first so long after the start, then so long after the last time. */
   readonly scrubAfterMs: number
   readonly scrubEveryMs: number
@@ -75,6 +79,9 @@ export const nodeLimits: NodeLimits = {
   giveWayAgainMs: 10_000,
   preferMs: 10_000,
   preferAgainMs: 60_000,
+  hashRecords: 10_000,
+  hashBytes: 16_777_216,
+  hashAfterMs: 10_000,
   scrubAfterMs: 600_000,
   scrubEveryMs: 86_400_000,
   sweepMs: 50

@@ -17,6 +17,7 @@ import { type Counters, newCounters } from './counters.ts'
 import { failedRefusal, hollowError, snapshotRefusal, stopped, stoppedRefusal } from './endings.ts'
 import { Feeding } from './feeding.ts'
 import { Fitness, type Health } from './fitness.ts'
+import { Hashes } from './hashes.ts'
 import { Intake } from './intake.ts'
 import { type NodeLimits, nodeLimits } from './limits.ts'
 import type { NodeParts, PeerHealth, ReadTerms } from './parts.ts'
@@ -46,6 +47,7 @@ export class Node {
   readonly #renewal: Renewal
   readonly #changes = new Changes()
   readonly #upgrade: Upgrade
+  readonly #hashes: Hashes
   readonly #succession: Succession
   readonly #room: Room
   readonly #alarm: Alarm
@@ -81,6 +83,7 @@ export class Node {
     const applied = (answers: readonly Answer[]): void => this.#answered(answers)
     const failed = (error: Error): void => this.#fail(error)
     this.#upgrade = new Upgrade({ raft, machine, found, halted: error => this.#reads.refuseAll(error) })
+    this.#hashes = new Hashes({ ...parts, limits, counters, diverged: error => this.condemn(error) })
     this.#succession = new Succession({
       raft,
       limits,
@@ -132,7 +135,7 @@ export class Node {
     transport.receive({
       message: envelope => this.#received(envelope),
       forwarded: (from, request, answer) => {
-        if (room.told(from, request)) answer(nothing)
+        if (this.#hashes.told(from, request) || room.told(from, request)) answer(nothing)
         else this.#forwarded(request, answer)
       },
       // After the turn that hears of the announcement before it.
@@ -154,6 +157,7 @@ export class Node {
     const { index } = this.#log.base
     // What the life before has left undone is done in this one.
     if (index > 0) this.#parts.machine.compacted(index)
+    if (this.#hashes.look()) return
     this.#parts.transport.connect(this.raft.status.membership.members)
     this.#sweep()
     this.#timeDue = true
@@ -335,7 +339,7 @@ export class Node {
       this.counters.elections++
       this.#clusterTime.lead(now, this.#parts.machine.time)
     }
-    this.#intake.propose(now, this.#upgrade.order())
+    this.#intake.propose(now, this.#upgrade.order() ?? this.#hashes.order(now))
     if (this.#intake.mayPropose) this.#wake()
   }
 
@@ -397,6 +401,7 @@ export class Node {
   }
 
   #answered(answers: readonly Answer[]): void {
+    if (this.#hashes.look()) return
     this.#intake.answered(answers)
     this.#reads.release(this.applied)
     this.#wake()

@@ -75,6 +75,11 @@ const statusGauges: readonly StatusGauge[] = [
   ['commit_index', 'Index up to which the log is known to be committed.', status => status.commitIndex],
   ['applied_index', 'Index up to which the log has been applied.', status => status.appliedIndex],
   ['machine_version', 'Rules by which the state is executed.', status => status.machineVersion],
+  [
+    'diverged',
+    'Members whose states were not the same when they were compared last.',
+    status => status.differing.length
+  ],
   ['revision', 'Revision of the store.', status => status.revision],
   ['compacted_revision', 'Revision up to which the history has been compacted.', status => status.compactedRevision],
   ['voters', 'Voters of the membership.', status => countOf(status, 'voter')],

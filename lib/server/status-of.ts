@@ -1,7 +1,7 @@
 // The status of a node, put together from the rooms that know a part of it.
 import { unableToRun } from '../machine/replicated-machine.ts'
 import type { Space, SpaceLevel } from '../node/room.ts'
-import type { NodeId, Role } from '../raft/types.ts'
+import type { MemberKey, NodeId, Role } from '../raft/types.ts'
 import type { Life } from './life.ts'
 import type { ServerOptions } from './options.ts'
 import type { NodeStatus, Readiness, StatusMember, StatusRole } from './status.ts'
@@ -63,6 +63,7 @@ export function statusOf(parts: StatusParts): NodeStatus {
     appliedIndex: life.node.applied,
     trusted: status.trusted,
     machineVersion: life.replicated.version,
+    differing: differingIn(life),
     members: membersOf(life),
     health: life.node.health,
     logBytes: life.log.bytes
@@ -95,7 +96,11 @@ export function readinessOf({ life, reasons: given }: Pick<StatusParts, 'life' |
 
 export function leaderId(life: Life): NodeId | null {
   const { leader } = life.node.raft.status
-  return leader === null ? null : leader.slice(0, leader.lastIndexOf('.'))
+  return leader === null ? null : idOf(leader)
+}
+
+function idOf(key: MemberKey): NodeId {
+  return key.slice(0, key.lastIndexOf('.'))
 }
 
 function membersOf(life: Life): StatusMember[] {
@@ -104,6 +109,11 @@ function membersOf(life: Life): StatusMember[] {
     const role = membership.learners.includes(key) ? 'learner' : 'voter'
     return { id, address, role, incarnation }
   })
+}
+
+function differingIn(life: Life): NodeId[] {
+  const keys = life.replicated.hash.comparison?.differing ?? []
+  return keys.map(idOf).toSorted()
 }
 
 function plainRole(role: Role): StatusRole {
@@ -123,6 +133,7 @@ const nobody = {
   appliedIndex: 0,
   trusted: true,
   machineVersion: 0,
+  differing: [],
   health: { diskStallMs: 0, unfit: null },
   logBytes: 0
 } as const

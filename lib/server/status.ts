@@ -40,6 +40,8 @@ export interface NodeStatus {
   readonly uptimeMs: number
   /** By which the state is executed; it rises when every voter can run a higher one. */
   readonly machineVersion: number
+  /** Members whose states were not the same when they were compared last; where a majority agrees, those who differ from it. */
+  readonly differing: readonly NodeId[]
   /** Of the program. */
   readonly version: string
   /** It was started with --insecure. */

@@ -60,6 +60,8 @@ export class SimCluster {
   readonly network: Network
   readonly nodes: readonly SimNode[]
   readonly checks: Checks
+  /** Whose state was ever found to differ from that of a majority. */
+  readonly diverged = new Set<SimNode>()
   /** How often each class of fault has struck. */
   readonly struck: FaultCounts = {}
   readonly #options: SimOptions
@@ -164,6 +166,7 @@ export class SimCluster {
     const node = this.#byName.get(touched.name)
     if (node === undefined) return
     this.checks.look(node)
+    if (node.replicated !== null && node.replicated.diverged !== null) this.diverged.add(node)
     if (node.node !== null) this.#spectator?.looked(node)
   }
 

@@ -260,6 +260,8 @@ class Run {
   }
 
   #judgeStates(core: readonly SimNode[]): void {
+    const names = [...this.cluster.diverged].map(({ id }) => id).join(', ')
+    hold(names === '', 'IA6', () => `${names}: another state than a majority's, by the running hash`)
     for (const { id, node } of core) {
       if (node === null) continue
       hold(node.waitingReads === 0, 'IL5', () => `${node.waitingReads} reads wait at ${id} when nobody asks any more`)

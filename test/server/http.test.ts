@@ -30,6 +30,7 @@ const status: NodeStatus = {
   compactedRevision: 0,
   trusted: true,
   machineVersion: 1,
+  differing: [],
   health: { diskStallMs: 0, unfit: null },
   priority: 100,
   ready: true,

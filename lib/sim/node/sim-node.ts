@@ -66,7 +66,12 @@ export abstract class SimNode {
   readonly disk: SimDisk
   readonly parts: SimNodeParts
   /** Of its lives; may be changed while they run. */
-  readonly limits: { -readonly [Name in keyof NodeLimits]: NodeLimits[Name] } = { ...nodeLimits }
+  readonly limits: { -readonly [Name in keyof NodeLimits]: NodeLimits[Name] } = {
+    ...nodeLimits,
+    // States are compared often, since a run is short.
+    hashRecords: 100,
+    hashAfterMs: 1_000
+  }
   /** The highest machine version that the program of its next life can run. */
   versionMax: number = replicatedMachineDefaults.versionMax
   /** The process; null while there is none. */
