@@ -19,6 +19,8 @@ import { commandArbitrary } from './model.ts'
 
 const runs = Number(process.env['FC_RUNS'] ?? 60)
 
+t.setTimeout(120_000)
+
 /** Rows of generations, each [its revision, that of the one before; null: written before this was told]. */
 function faultOf(rows: readonly (readonly [number, number | null])[], head: Partial<Head>): string | null {
   const chain = new GenerationChain()

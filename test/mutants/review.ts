@@ -1,5 +1,12 @@
 // Mutants that a directed scenario finds: each switches off one safety rule, in a story in which that rule alone saves the day.
-import { type Mutant, without } from './mutant.ts'
+import { type Mutant, type Patch, without } from './mutant.ts'
+
+/** What a broken flush leaves would else be found when the state is opened, and made again. */
+const seesNoHole: Patch = {
+  file: 'lib/kv/generations.ts',
+  find: 'done(error ?? chain.fault(head), chain.newest)',
+  replace: 'done(error, chain.newest)'
+}
 
 export const review: readonly Mutant[] = [
   {
@@ -471,7 +478,8 @@ let hardFound: HardState = { term: 0, vote: null }`
         file: 'lib/kv/flush.ts',
         find: 'this.#batch.write({ sync: true }),',
         replace: 'this.#batch.write({ sync: false }),'
-      }
+      },
+      seesNoHole
     ],
     by: { scenario: 'a-power-cut-leaves-no-hole-in-the-state' }
   },
@@ -494,7 +502,8 @@ let hardFound: HardState = { term: 0, vote: null }`
         )
       },
 `
-      }
+      },
+      seesNoHole
     ],
     by: { scenario: 'a-state-is-flushed-whole-or-not-at-all' }
   },
