@@ -3,7 +3,7 @@ import { t } from 'tap'
 import { Load } from '../help/load.ts'
 import { median, RealCluster } from '../help/real-cluster.ts'
 
-const rounds = 6
+const rounds = 3
 /** Promised are 50 on a quiet machine. */
 const gapMsMax = 1_000
 
