@@ -11,6 +11,9 @@ export interface Audit {
 
 export const countersCount = 8
 
+/** On a busy machine all nodes of a cluster may take longer to come back than a call waits for by itself, milliseconds. */
+const timeout = 30_000
+
 export class Load {
   /** Acknowledged. */
   readonly puts = new Map<string, string>()
@@ -69,11 +72,11 @@ export class Load {
       const counter = number % countersCount
       try {
         if (number % 4 === 3) {
-          await this.#db.increment(`count-${this.#name}/${counter}`)
+          await this.#db.increment(`count-${this.#name}/${counter}`, 1, { timeout })
           this.added[counter]!++
         } else {
           const key = `${this.#name}/${caller}/${number}`
-          await this.#db.put(key, `${caller} wrote ${number}`)
+          await this.#db.put(key, `${caller} wrote ${number}`, { timeout })
           this.puts.set(key, `${caller} wrote ${number}`)
         }
       } catch (error) {
