@@ -1,5 +1,6 @@
 // All planted mutants, in the order in which the gate runs them.
 import { clients } from './clients.ts'
+import { divergence } from './divergence.ts'
 import { elections } from './elections.ts'
 import { fitness } from './fitness.ts'
 import { liveness } from './liveness.ts'
@@ -22,12 +23,13 @@ export const planted: readonly Mutant[] = [
   ...fitness,
   ...review,
   ...upgrade,
+  ...divergence,
   ...membership,
   ...snapshots
 ]
 
 /** The codes that the simulator judges, each with at least one mutant. */
 export const judged: readonly string[] =
-  'IS1 IS2 IS3 IS4 IS5 IS6 IS7 IS8 IS9 IS10 IP1 IP2 IP3 IC1 IC2 IA1 IA2 IA3 IA4 ID1 IX1 IK1 IO1 IL1 IL2 IL3 IL4 IL5 IL6 IU1 IU2'.split(
+  'IS1 IS2 IS3 IS4 IS5 IS6 IS7 IS8 IS9 IS10 IP1 IP2 IP3 IC1 IC2 IA1 IA2 IA3 IA4 IA6 ID1 IX1 IK1 IO1 IL1 IL2 IL3 IL4 IL5 IL6 IU1 IU2'.split(
     ' '
   )
