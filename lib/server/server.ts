@@ -3,9 +3,7 @@ import { EventEmitter } from 'node:events'
 import type { Server as HttpServer, IncomingMessage } from 'node:http'
 import { join } from 'node:path'
 import type { Logger } from 'pino'
-import { AssertionError } from '../base/assert.ts'
 import { StrettoError } from '../base/errors.ts'
-import { lacksSpace } from '../base/full-disk.ts'
 import { type Client, connect } from '../client/client.ts'
 import { realEnv } from '../client/real-env.ts'
 import type { StateMachine } from '../machine/machine.ts'
@@ -30,6 +28,7 @@ import { Joiner } from './join.ts'
 import { keyValueMachine } from './key-value.ts'
 import type { HttpKv } from './kv-http.ts'
 import { type Life, openLife } from './life.ts'
+import { type LifeHooks, Lives } from './lives.ts'
 import type { MachineInUse } from './machine-in-use.ts'
 import { createMetrics } from './metrics.ts'
 import type { ServerOptions } from './options.ts'
@@ -61,9 +60,6 @@ export interface Server {
   readonly ended: Promise<Error>
 }
 
-/** Lives that ended by a fault: so many within this time, and the node gives up. */
-const livesMax = 3
-const livesWithinMs = 60_000
 const clientPath = '/v1'
 /** What the log is cut to while the disk is nearly full. */
 const logBytesScarce = 1_048_576
@@ -99,18 +95,14 @@ export class NodeServer implements Server {
   #logBytesMax = nodeLimits.logBytesMax
   readonly #space: SpaceWatch
   readonly #upkeep = new Upkeep(this.#env)
-  /** Null between two lives, before founding and after the end. */
-  life: Life | null = null
+  readonly #lives: Lives
   #machine: MachineInUse | null = null
   readonly #findings: Findings
   #waiting: readonly string[] = []
-  #livesEnded: number[] = []
   #client: Client<Uint8Array> | null = null
   #leader: NodeId | null = null
   readonly #halt = new AbortController()
   #stopped: Promise<void> | null = null
-  /** Comes when no life is being opened or closed any more. */
-  #between: Promise<void> = Promise.resolve()
 
   constructor(options: ServerOptions, log: Logger, make: (folder: string) => MachineInUse) {
     let end: (error: Error) => void = () => {}
@@ -175,14 +167,52 @@ export class NodeServer implements Server {
       say: line => this.#findings.tell(line),
       ended: error => this.#end(error)
     })
+    this.#lives = new Lives({
+      env,
+      log,
+      halt: this.#halt.signal,
+      open: hooks => this.#openLife(hooks),
+      opened: () => {
+        this.#joiner.tend()
+        this.#changed()
+      },
+      founding: reasons => {
+        this.#waiting = reasons
+      },
+      roomAgain: () => this.#space.roomAgain(),
+      ended: error => this.#end(error)
+    })
     this.#metrics = createMetrics({
       status: () => this.status(),
       counters: () => (this.life === null ? [] : [this.life.node.counters])
     })
   }
 
-  get #stopping(): boolean {
-    return this.#halt.signal.aborted
+  /** Null between two lives, before founding and after the end. */
+  get life(): Life | null {
+    return this.#lives.current
+  }
+
+  #openLife({ waits, ...hooks }: LifeHooks): Promise<Life> {
+    const { join: seeds, dataDir } = this.#options
+    const admitted = (incarnation: string): Promise<Founded> => {
+      waits()
+      return this.#joiner.knock(incarnation)
+    }
+    return openLife({
+      ...(seeds.length > 0 && { join: admitted }),
+      ...hooks,
+      env: this.#env,
+      net: this.#peers,
+      options: this.#options,
+      disk: new FileDisk(dataDir),
+      limits: this.#limits,
+      space: () => this.#space.space,
+      machine: (state, use) => this.#makeMachine(join(dataDir, state), use),
+      changed: () => this.#changed(),
+      say: line => this.#findings.tell(line),
+      halt: this.#halt.signal
+    })
   }
 
   get address(): string {
@@ -231,7 +261,7 @@ export class NodeServer implements Server {
     await this.#listen()
     await this.#space.start()
     try {
-      await this.#begin()
+      await this.#lives.begin()
     } catch (error) {
       await this.#space.stop()
       this.#http.closeAllConnections()
@@ -261,10 +291,8 @@ export class NodeServer implements Server {
     if (life !== null) await handOver(this.#env, life.node)
     // Clients learn from the end of their links that they are to ask elsewhere, before the databases are closed.
     this.#port.close()
-    this.life = null
     await this.#client?.close()
-    await life?.close()
-    await this.#between
+    await this.#lives.close()
     this.#upkeep.stop()
     this.#port.close()
     this.#http.closeAllConnections()
@@ -281,66 +309,6 @@ export class NodeServer implements Server {
         resolve()
       })
     })
-  }
-
-  /** Opens a life. Comes back early when the founding has to wait for others; what happens then ends up in `ended`. */
-  #begin(): Promise<void> {
-    return new Promise((resolve, reject) => {
-      let waits = false
-      const admitted = (incarnation: string): Promise<Founded> => {
-        waits = true
-        resolve()
-        return this.#joiner.knock(incarnation)
-      }
-      const life = openLife({
-        ...(this.#options.join.length > 0 && { join: admitted }),
-        env: this.#env,
-        net: this.#peers,
-        options: this.#options,
-        disk: new FileDisk(this.#options.dataDir),
-        limits: this.#limits,
-        space: () => this.#space.space,
-        machine: (state, use) => this.#makeMachine(join(this.#options.dataDir, state), use),
-        founding: waiting => {
-          this.#waiting = waiting.map(({ id, reason }) => `waiting for ${id}: ${reason}`)
-          if (waiting.length > 0) {
-            waits = true
-            resolve()
-          }
-        },
-        changed: () => this.#changed(),
-        failed: error => void this.#failed(error),
-        renewed: () => void this.#renewed(),
-        say: line => this.#findings.tell(line),
-        halt: this.#halt.signal
-      })
-      this.#between = life.then(
-        async opened => {
-          if (this.#stopping) await opened.close()
-          else this.#live(opened)
-          resolve()
-        },
-        (error: Error) => {
-          if (lacksSpace(error)) {
-            resolve()
-            void this.#failed(error)
-          } else if (!waits) reject(error)
-          else if (!this.#stopping) this.#end(error)
-        }
-      )
-    })
-  }
-
-  #live(life: Life): void {
-    this.life = life
-    this.#joiner.tend()
-    const { clusterId, incarnation, boot } = life.memory.memory
-    const { applied } = life.node
-    this.#log.info(
-      { event: 'open', clusterId, incarnation, boot, applied },
-      `member of cluster ${clusterId}, start ${boot}`
-    )
-    this.#changed()
   }
 
   #makeMachine(folder: string, use: 'serve' | 'restore'): StateMachine {
@@ -376,45 +344,6 @@ export class NodeServer implements Server {
     if (leader === this.#leader) return
     this.#leader = leader
     this.#events.emit('leader', leader)
-  }
-
-  /**
-   * A life has ended by a fault, or could not begin. A bug of ours ends the node; a fault of the disk begins another life,
-   * a few times; after a full disk that begins when there is room, however often.
-   */
-  async #failed(error: Error): Promise<void> {
-    this.#log.error({ event: 'fault', err: error }, error.message)
-    await this.#closeLife()
-    if (this.#stopping) return
-    if (lacksSpace(error)) {
-      await this.#space.roomAgain()
-      if (!this.#stopping) await this.#beginAgain()
-      return
-    }
-    const now = this.#env.now()
-    this.#livesEnded = [...this.#livesEnded.filter(at => now - at < livesWithinMs), now]
-    if (error instanceof AssertionError || this.#livesEnded.length >= livesMax) this.#end(error)
-    else await this.#beginAgain()
-  }
-
-  /** A life has ended because a snapshot stands in the place of its state: the next one begins with that. */
-  async #renewed(): Promise<void> {
-    this.#log.info({ event: 'snapshot' }, 'took up a snapshot of the leader')
-    await this.#closeLife()
-    if (!this.#stopping) await this.#beginAgain()
-  }
-
-  async #closeLife(): Promise<void> {
-    const closing = this.life?.close()
-    this.life = null
-    if (closing !== undefined) this.#between = closing
-    await closing
-  }
-
-  #beginAgain(): Promise<void> {
-    return this.#begin().catch((fault: Error) => {
-      if (!this.#stopping) this.#end(fault)
-    })
   }
 
   #welcome(): Welcome {

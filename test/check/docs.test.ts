@@ -150,7 +150,7 @@ t.test('commands, their options and exit codes are those of the program', async 
 
 t.test('every event of the log is told', async t => {
   const inCode = new Set<string>()
-  for (const path of ['bin/start.ts', 'lib/server/server.ts', 'lib/server/findings.ts']) {
+  for (const path of ['bin/start.ts', 'lib/server/server.ts', 'lib/server/lives.ts', 'lib/server/findings.ts']) {
     for (const match of textOf(path).matchAll(/\{ event: '(\w+)'/g)) inCode.add(match[1]!)
   }
   const told = table('docs/OPERATING.md', 'Event').map(([name]) => inBackticks(name!)[0]!)
