@@ -16,6 +16,7 @@ import type { Watcher } from '../ghost/watcher.ts'
 import type { Onlooker } from '../ghost/witness.ts'
 import type { SimNode } from '../node/sim-node.ts'
 import { Configurations } from './configurations.ts'
+import { Elections } from './elections.ts'
 import { Executions } from './executions.ts'
 import { Seen } from './seen.ts'
 
@@ -30,10 +31,7 @@ export class Checks implements Watcher {
   readonly #now: () => number
   readonly #seen = new Map<SimNode, Seen>()
   readonly #byKey = new Map<MemberKey, Seen>()
-  /** Who ever led each term. */
-  readonly #leaders = new Map<Term, MemberKey>()
-  /** Whom each member ever granted its vote in each term. */
-  readonly #votes = new Map<string, MemberKey>()
+  readonly #elections = new Elections()
   /** The chain value of each record that ends a block, by index and term: the same on all nodes for ever. */
   readonly #chains = new Map<number, number>()
   /** What was committed at the end of each block that was ever called so, by anybody; in order of index. */
@@ -53,7 +51,7 @@ export class Checks implements Watcher {
 
   /** The highest term that anybody ever led. */
   get term(): Term {
-    return Math.max(0, ...this.#leaders.keys())
+    return this.#elections.term
   }
 
   /** A life of a node begins: it must be what its disk says, and must not have forgotten in silence. */
@@ -129,8 +127,8 @@ export class Checks implements Watcher {
       this.#judgeRepair(seen, to, term, message.prev.index)
     } else if (message.kind === 'append-reply') this.#judgeAcknowledgement(seen, to, term, message.match)
     if (pre) return
-    if (message.kind === 'vote') this.#vote(seen, from, term)
-    if (message.kind === 'vote-reply' && message.granted) this.#vote(seen, to, term)
+    if (message.kind === 'vote') this.#elections.vote(seen, from, term)
+    if (message.kind === 'vote-reply' && message.granted) this.#elections.vote(seen, to, term)
   }
 
   delivered(): void {}
@@ -210,13 +208,7 @@ export class Checks implements Watcher {
   }
 
   #lead(seen: Seen, term: Term): void {
-    const key = seen.key
-    const known = this.#leaders.get(term)
-    if (known === key) return
-    if (known !== undefined) throw new Violation('IS1', `${known} and ${key} lead term ${term}`)
-    this.#leaders.set(term, key)
-    this.#judgeElection(seen, term)
-    this.#judgeCompleteness(seen, term)
+    if (this.#elections.lead(seen, term)) this.#judgeCompleteness(seen, term)
   }
 
   #judgeLeader(seen: Seen, term: Term): void {
@@ -252,19 +244,6 @@ export class Checks implements Watcher {
     }
   }
 
-  /** A leader has the granted votes of a majority of each half of its configuration. */
-  #judgeElection(seen: Seen, term: Term): void {
-    const { membership } = seen.node.node!.raft.status
-    for (const voters of [membership.voters, membership.outgoing]) {
-      if (voters === null) continue
-      const granted = voters.filter(voter => this.#votes.get(`${voter}@${term}`) === seen.key).length
-      const own = voters.includes(seen.key) && this.#votes.get(`${seen.key}@${term}`) === undefined ? 1 : 0
-      if (own === 1) this.#vote(seen, seen.key, term)
-      if (2 * (granted + own) <= voters.length)
-        throw new Violation('IS1', `${seen.node.id} leads term ${term} with ${granted + own} votes of ${voters.length}`)
-    }
-  }
-
   /**
    * Leader completeness: what was committed in an earlier term stands in the log of each leader. A node that was held up may
    * learn of its election when a later leader has committed more already.
@@ -279,21 +258,6 @@ export class Checks implements Watcher {
         `${node.id} leads with a log that ends at ${log.last.index}, and ${commit} is committed`
       )
     for (const block of log.within(log.base.index, commit)) this.#judgeBlock(node, block, 'IS5')
-  }
-
-  /** A vote is on the disk before it is told, and is given to one only, for life. */
-  #vote(seen: Seen, to: MemberKey, term: Term): void {
-    const { hard } = seen.node.durable
-    if (hard.term !== term || hard.vote !== to)
-      throw new Violation(
-        'IP1',
-        `${seen.node.id} votes for ${to} in ${term}, and its disk says ${hard.vote} in ${hard.term}`
-      )
-    const name = `${seen.key}@${term}`
-    const known = this.#votes.get(name)
-    if (known !== undefined && known !== to)
-      throw new Violation('IP2', `${seen.node.id} votes for ${known} and for ${to} in term ${term}`)
-    this.#votes.set(name, to)
   }
 
   /** An acknowledgement names what is on the own disk, and what its leader has. */
@@ -326,7 +290,7 @@ export class Checks implements Watcher {
     if (prev >= seen.repair.lowest) return
     seen.repair.lowest = prev
     const steps = ++seen.repair.steps
-    if (steps > seen.log.terms + this.#leaders.size + 2)
+    if (steps > seen.log.terms + this.#elections.count + 2)
       throw new Violation('IL4', `${seen.node.id} was asked for ${steps} ever lower records in term ${term}`)
   }
 
