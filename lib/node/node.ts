@@ -1,7 +1,7 @@
 // The node: callbacks fill an inbox, a turn drains it, the core decides, and one Ready is acted upon.
 import { readU64 } from '../base/bytes.ts'
 import type { Cancel, Done, Env } from '../base/env.ts'
-import { StrettoError } from '../base/errors.ts'
+import type { StrettoError } from '../base/errors.ts'
 import type { Log } from '../log/log.ts'
 import type { Answer } from '../machine/answer.ts'
 import { ClusterTime } from '../machine/cluster-time.ts'
@@ -21,7 +21,7 @@ import { Hashes } from './hashes.ts'
 import { Intake } from './intake.ts'
 import { type NodeLimits, nodeLimits } from './limits.ts'
 import type { NodeParts, PeerHealth, ReadTerms } from './parts.ts'
-import { Reads, readCost } from './reads.ts'
+import { Reads } from './reads.ts'
 import { Renewal } from './renewal.ts'
 import { type Refusal, refusal, type WriteDone } from './result.ts'
 import { Room } from './room.ts'
@@ -199,25 +199,8 @@ export class Node {
   read(terms: ReadTerms, done: Done): void {
     const refusal = this.raft.status.hollow ? hollowError : this.#upgrade.refusal
     const fault = this.#over || this.#stopping ? stopped : refusal
-    if (fault !== null) {
-      done(fault)
-      return
-    }
-    const { limits, counters } = this
-    const bytes = readCost + (terms.bytes ?? 0)
-    if (this.#reads.bytes + bytes > limits.readBytesMax) {
-      counters.refusedOverload++
-      done(new StrettoError('OVERLOADED', 'too many reads wait here', { retryAfterMs: 50 }))
-      return
-    }
-    counters.reads++
-    const { leastIndex, enough } = terms
-    const patienceMs =
-      terms.patienceMs === 0 ? limits.patienceMsDefault : Math.min(terms.patienceMs, limits.patienceMsMax)
-    const read = { deadline: this.#env.now() + patienceMs, leastIndex, enough, bytes, done }
-    if (terms.point === 'linearizable') this.#reads.ask(read)
-    else this.#reads.await(read)
-    this.#wake()
+    if (fault !== null) return done(fault)
+    if (this.#reads.admit(terms, this, this.#env.now(), done)) this.#wake()
   }
 
   /**

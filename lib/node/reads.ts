@@ -2,9 +2,12 @@
 import type { Done } from '../base/env.ts'
 import { StrettoError } from '../base/errors.ts'
 import type { Index } from '../raft/types.ts'
+import type { Counters } from './counters.ts'
+import type { NodeLimits } from './limits.ts'
+import type { ReadTerms } from './parts.ts'
 
 /** What any read takes in memory while it waits, about, in bytes. */
-export const readCost = 512
+const readCost = 512
 
 export interface WaitingRead {
   /** In milliseconds of the node's clock. */
@@ -16,6 +19,11 @@ export interface WaitingRead {
   /** What it keeps in memory while it waits, its question above all. */
   readonly bytes: number
   readonly done: Done
+}
+
+interface ReadBounds {
+  readonly limits: Pick<NodeLimits, 'readBytesMax' | 'patienceMsDefault' | 'patienceMsMax'>
+  readonly counters: Pick<Counters, 'reads' | 'refusedOverload'>
 }
 
 export class Reads {
@@ -34,6 +42,24 @@ export class Reads {
 
   get bytes(): number {
     return this.#bytes
+  }
+
+  /** Takes a read in where there is room for it; where not, it has been refused. */
+  admit(terms: ReadTerms, { limits, counters }: ReadBounds, now: number, done: Done): boolean {
+    const bytes = readCost + (terms.bytes ?? 0)
+    if (this.#bytes + bytes > limits.readBytesMax) {
+      counters.refusedOverload++
+      done(new StrettoError('OVERLOADED', 'too many reads wait here', { retryAfterMs: 50 }))
+      return false
+    }
+    counters.reads++
+    const { leastIndex, enough } = terms
+    const patienceMs =
+      terms.patienceMs === 0 ? limits.patienceMsDefault : Math.min(terms.patienceMs, limits.patienceMsMax)
+    const read = { deadline: now + patienceMs, leastIndex, enough, bytes, done }
+    if (terms.point === 'linearizable') this.ask(read)
+    else this.await(read)
+    return true
   }
 
   ask(read: WaitingRead): void {

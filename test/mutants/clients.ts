@@ -24,8 +24,9 @@ export const clients: readonly Mutant[] = [
     patches: [
       {
         file: 'lib/node/node.ts',
-        find: "if (terms.point === 'linearizable') this.#reads.ask(read)",
-        replace: "if (terms.point === 'linearizable' && this.raft.status.role === 'leader') this.#reads.ask(read)"
+        find: 'if (this.#reads.admit(terms, this,',
+        replace:
+          "const believed = this.raft.status.role === 'leader' ? terms : ({ ...terms, point: 'local' } as const)\n    if (this.#reads.admit(believed, this,"
       }
     ],
     by: { depth: 'shallow', faults: ['delay', 'partition'] }
