@@ -18,7 +18,7 @@ import type { SparePlace } from '../node/snapshot-receiver.ts'
 import { defaultPriority } from '../node/succession.ts'
 import { defaultConfig } from '../raft/config.ts'
 import { Core } from '../raft/core.ts'
-import { type Base, type LogId, lastOf, type Membership, memberKey } from '../raft/types.ts'
+import { type Base, type Index, type LogId, lastOf, type Membership, memberKey } from '../raft/types.ts'
 import { blockHeaderBytes, recordAt } from '../record/record.ts'
 import { type Founded, Founding, type Waiting } from '../transport/founding.ts'
 import type { Net } from '../transport/net.ts'
@@ -83,6 +83,7 @@ export class Life {
   readonly memory: MemoryKeeper
   readonly #peers: Peers
   readonly #scrubbing: Scrubbing
+  readonly #begunAt: Index
   #hasCaughtUp = false
 
   constructor(directory: Directory, peers: Peers, node: Node, scrubbing: Scrubbing) {
@@ -93,12 +94,15 @@ export class Life {
     this.memory = directory.memory
     this.#peers = peers
     this.#scrubbing = scrubbing
+    this.#begunAt = directory.opened.restored.commit
   }
 
   /** True from the moment at which what was known to be committed has been applied: until then reads would wait. */
   get hasCaughtUp(): boolean {
-    const { commit } = this.node.raft.status
-    this.#hasCaughtUp ||= commit > 0 && this.node.applied + nearlyAll >= commit
+    const { commit, last, leader } = this.node.raft.status
+    // What the state contained at the start says nothing of what was committed since.
+    const isTold = leader !== null && (commit > this.#begunAt || commit === last.index)
+    this.#hasCaughtUp ||= isTold && commit > 0 && this.node.applied + nearlyAll >= commit
     return this.#hasCaughtUp
   }
 
