@@ -4,6 +4,7 @@ import type { Cancel, Done, Env } from '../base/env.ts'
 import type { Log } from '../log/log.ts'
 import type { SnapshotSource } from '../machine/machine.ts'
 import type { ReplicatedMachine } from '../machine/replicated-machine.ts'
+import { describeSidecar } from '../machine/sidecar.ts'
 import type { Raft } from '../raft/doors.ts'
 import type { Index, MemberKey, SnapshotMeta } from '../raft/types.ts'
 import { chunksMax, type Transport } from '../transport/transport.ts'
@@ -154,13 +155,16 @@ export class SnapshotSender {
   }
 
   #froze(source: SnapshotSource | null): void {
-    const { raft, log, machine, env } = this.#parts
+    const { raft, log, env } = this.#parts
     if (source === null) return
     const last = log.idAt(source.last.index)
-    if (this.#stopped || this.#peer === null || last === null || last.term !== source.last.term) return source.close()
+    const described = describeSidecar(source.sidecar)
+    const fits = last !== null && last.term === source.last.term && described !== null
+    if (this.#stopped || this.#peer === null || !fits) return source.close()
     const { size, hash } = source
+    const { machineVersion } = described
     const membership = raft.membershipAt(last.index)
-    this.#frozen = { source, meta: { last, membership, machineVersion: machine.version, size, hash } }
+    this.#frozen = { source, meta: { last, membership, machineVersion, size, hash } }
     this.#parts.counters.snapshotsTaken++
     this.#heardAt = env.now()
     this.#announceAt = this.#heardAt
