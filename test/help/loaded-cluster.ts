@@ -1,44 +1,45 @@
-// Three simulated nodes under load, with logs that are cut early: for stories of snapshots and of states that are lost.
+// Simulated nodes under load, with limits of one's own: for stories of snapshots and of states that are lost.
+
 import type { Test } from 'tap'
 import { Client } from '../../lib/client/kv-client.ts'
+import type { NodeLimits } from '../../lib/node/limits.ts'
+import type { Status } from '../../lib/raft/doors.ts'
 import { type Depth, SimCluster } from '../../lib/sim/cluster.ts'
 import { keyValueMachines } from '../../lib/sim/ghost/machines.ts'
 import { KvWorkload } from '../../lib/sim/kv-workload.ts'
 import type { SimNode } from '../../lib/sim/node/sim-node.ts'
 import { Caller } from '../../lib/sim/workload.ts'
+import { linesFound } from './lines-found.ts'
 
 export interface LoadedCluster {
   readonly cluster: SimCluster
   readonly workload: KvWorkload
   readonly said: Map<string, string[]>
-  /** A node that follows. */
+  /** A node that follows; alone, the leader. */
   readonly follower: SimNode
 }
 
-/** Three nodes under load, whose logs are cut at 4 KiB where `cuts`. */
-export async function underLoad(seed: number, depth: Depth, cuts: boolean): Promise<LoadedCluster> {
+/** Of nodes whose logs are cut very early. */
+export const cutEarly: Partial<NodeLimits> = { logBytesMax: 4096 }
+
+/** Nodes under load, which flush five times a second. */
+export async function underLoad(
+  seed: number,
+  depth: Depth,
+  limits: Partial<NodeLimits> = {},
+  nodes = 3
+): Promise<LoadedCluster> {
   const said = new Map<string, string[]>()
-  const nothing = (): void => {}
-  const spectator = {
-    sent: nothing,
-    delivered: nothing,
-    dropped: nothing,
-    answered: nothing,
-    looked: nothing,
-    began: nothing,
-    ended: nothing,
-    found: ({ id }: SimNode, line: string): void => void said.set(id, [...(said.get(id) ?? []), line])
-  }
-  const cluster = new SimCluster({ seed, nodes: 3, depth, machine: keyValueMachines, spectator })
+  const spectator = linesFound(
+    ({ id }: SimNode, line: string): void => void said.set(id, [...(said.get(id) ?? []), line])
+  )
+  const cluster = new SimCluster({ seed, nodes, depth, machine: keyValueMachines, spectator })
+  for (const node of cluster.nodes) Object.assign(node.limits, { flushAfterMs: 200, ...limits })
   await cluster.play(5000, () => cluster.leader !== null)
-  for (const { limits } of cluster.nodes) {
-    limits.flushAfterMs = 200
-    if (cuts) limits.logBytesMax = 4096
-  }
   const workload = new KvWorkload({ cluster, clients: 3, listener: null })
   workload.start()
   await cluster.play(2000)
-  const follower = cluster.nodes.find(node => node !== cluster.leader)!
+  const follower = cluster.nodes.find(node => node !== cluster.leader) ?? cluster.nodes[0]!
   return { cluster, workload, said, follower }
 }
 
@@ -47,14 +48,18 @@ export function isLevel({ cluster }: LoadedCluster): boolean {
   if (leader === null) return false
   const { last, commit } = leader.node!.raft.status
   return (
-    cluster.nodes.every(({ node }) => node !== null && !node.raft.status.hollow && node.applied === last.index) &&
+    cluster.nodes.every(({ node }) => node !== null && isWhole(node.raft.status) && node.applied === last.index) &&
     commit === last.index
   )
 }
 
+function isWhole({ hollow, trusted }: Status): boolean {
+  return trusted && !hollow
+}
+
 export async function comesToRest(t: Test, bed: LoadedCluster): Promise<void> {
   bed.workload.stop()
-  t.ok(await bed.cluster.play(15_000, () => isLevel(bed)), 'all come to the same end')
+  t.ok(await bed.cluster.play(30_000, () => isLevel(bed)), 'all come to the same end')
   const looking = bed.workload.look()
   let over = false
   void looking.then(() => (over = true))

@@ -156,6 +156,19 @@ export class Scene {
     }
   }
 
+  /** A node that is away while the log is cut beyond what it has; its snapshot would come at this pace. */
+  async leaveBehind(leader: SimNode, writes: number, bytesPerSecond: number): Promise<SimNode> {
+    await this.write(leader)
+    await this.level()
+    const [absent] = this.others(leader)
+    absent!.crash('killed')
+    this.boundLogs(32_768)
+    for (const { limits } of this.cluster.nodes) limits.snapshotBytesPerSecond = bytesPerSecond
+    for (let at = 0; at < writes; at++) await this.write(leader, this.draft('x'.repeat(3_000)))
+    await this.pass(500)
+    return absent!
+  }
+
   /** All commands that have been executed, as a linearizable read on this node tells. */
   beginRead(node: SimNode, patienceMs = 5_000): Pending<string[] | Error> {
     const pending: Pending<string[] | Error> = { result: null }

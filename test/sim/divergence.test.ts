@@ -1,4 +1,5 @@
 // A bit of the state flips in the memory of one node: it is found by the next hash records, and only that node makes its state anew.
+
 import { t } from 'tap'
 import type { Done, Env } from '../../lib/base/env.ts'
 import type { Batch, Outcomes } from '../../lib/machine/machine.ts'
@@ -7,6 +8,7 @@ import { keyValueMachines, type MakeMachine } from '../../lib/sim/ghost/machines
 import { KvWorkload } from '../../lib/sim/kv-workload.ts'
 import type { SimNode } from '../../lib/sim/node/sim-node.ts'
 import { readCommands } from '../../lib/wire/kv.ts'
+import { linesFound } from '../help/lines-found.ts'
 
 const intervalMs = 500
 
@@ -19,17 +21,7 @@ class Bed {
   readonly flips = new Set<Env>()
 
   constructor(depth: Depth, seed: number, nodes: number) {
-    const ignore = (): void => {}
-    const spectator = {
-      sent: ignore,
-      delivered: ignore,
-      dropped: ignore,
-      answered: ignore,
-      looked: ignore,
-      began: ignore,
-      ended: ignore,
-      found: (node: SimNode, line: string) => void this.lines.push(`${node.id}: ${line}`)
-    }
+    const spectator = linesFound((node: SimNode, line: string) => void this.lines.push(`${node.id}: ${line}`))
     this.cluster = new SimCluster({ seed, nodes, depth, machine: this.#machines(), spectator })
     for (const { limits } of this.cluster.nodes) Object.assign(limits, { hashRecords: 10_000, hashAfterMs: intervalMs })
     this.workload = new KvWorkload(

@@ -1,10 +1,12 @@
 // A disk that hangs or crawls under a leader, and a leader that goes: another takes over at once, and nobody's call fails.
+
 import { t } from 'tap'
 import { handOver } from '../../lib/server/hand-over.ts'
 import { type Depth, SimCluster } from '../../lib/sim/cluster.ts'
 import { keyValueMachines } from '../../lib/sim/ghost/machines.ts'
 import { KvWorkload } from '../../lib/sim/kv-workload.ts'
 import type { SimNode } from '../../lib/sim/node/sim-node.ts'
+import { linesFound } from '../help/lines-found.ts'
 
 /** Three nodes, and clients who write all the time. */
 class Bed {
@@ -19,17 +21,7 @@ class Bed {
   gapMs = 0
 
   constructor(depth: Depth, seed: number, { clients = 6, syncMsMax = 1 } = {}) {
-    const ignore = (): void => {}
-    const spectator = {
-      sent: ignore,
-      delivered: ignore,
-      dropped: ignore,
-      answered: ignore,
-      looked: ignore,
-      began: ignore,
-      ended: ignore,
-      found: (node: SimNode, line: string) => void this.lines.push(`${node.id}: ${line}`)
-    }
+    const spectator = linesFound((node: SimNode, line: string) => void this.lines.push(`${node.id}: ${line}`))
     this.cluster = new SimCluster({ seed, nodes: 3, depth, machine: keyValueMachines, syncMsMax, spectator })
     const listener = (_process: number, text: string) => (outcome: string, answer: string) => {
       if (outcome === 'ok') this.#ended()

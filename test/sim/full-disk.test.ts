@@ -6,7 +6,7 @@ t.setTimeout(120_000)
 
 for (const depth of ['shallow', 'deep'] as const) {
   t.test(`${depth}: a full disk ends no node for good, be it one or all`, async t => {
-    const bed = await underLoad(31, depth, false)
+    const bed = await underLoad(31, depth)
     const { cluster, follower } = bed
     follower.disk.knobs.full = true
     await cluster.play(6_000)

@@ -1,7 +1,7 @@
 // States that rot: a node throws away what is damaged, and has it brought by its leader, or makes it again from its own log.
 import { t } from 'tap'
 import type { SimNode } from '../../lib/sim/node/sim-node.ts'
-import { comesToRest, underLoad } from '../help/loaded-cluster.ts'
+import { comesToRest, cutEarly, underLoad } from '../help/loaded-cluster.ts'
 
 t.setTimeout(120_000)
 
@@ -9,7 +9,7 @@ t.test(
   'a state whose head is damaged is brought by the leader, where the log does not go back to the beginning',
   async t => {
     for (const seed of [1, 2]) {
-      const bed = await underLoad(seed, 'deep', true)
+      const bed = await underLoad(seed, 'deep', cutEarly)
       const { cluster, follower } = bed
       const { base } = follower.log!
       t.ok(base.index > 0)
@@ -25,7 +25,7 @@ t.test(
 )
 
 t.test('a state whose head is damaged is made again from the own log, where that is whole', async t => {
-  const bed = await underLoad(4, 'deep', false)
+  const bed = await underLoad(4, 'deep')
   const { cluster, follower } = bed
   follower.crash('killed')
   damageHead(follower)
@@ -40,7 +40,7 @@ t.test('a state whose head is damaged is made again from the own log, where that
 t.test('damage that is only found when it is read ends in the same way', async t => {
   let found = 0
   for (let seed = 10; seed < 13; seed++) {
-    const bed = await underLoad(seed, 'deep', true)
+    const bed = await underLoad(seed, 'deep', cutEarly)
     const { cluster, follower } = bed
     follower.crash('killed')
     // Every row but those that opening reads: whatever is read next.
@@ -56,7 +56,7 @@ t.test('damage that is only found when it is read ends in the same way', async t
 })
 
 t.test('a leader whose own state is damaged hands over to one whose state is whole', async t => {
-  const bed = await underLoad(21, 'deep', true)
+  const bed = await underLoad(21, 'deep', cutEarly)
   const { cluster } = bed
   const leader = cluster.leader!
   const { term } = leader.node!.raft.status

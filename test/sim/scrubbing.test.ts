@@ -1,66 +1,17 @@
 // Damage that nobody meets: the scrub finds it, has the log begin above it or the state brought anew, and nothing is lost.
+
 import { t } from 'tap'
 import { readBlockKey } from '../../lib/log/keys.ts'
-import { SimCluster } from '../../lib/sim/cluster.ts'
 import type { SimDatabase } from '../../lib/sim/disk/sim-database.ts'
-import { keyValueMachines } from '../../lib/sim/ghost/machines.ts'
-import { KvWorkload } from '../../lib/sim/kv-workload.ts'
 import type { SimNode } from '../../lib/sim/node/sim-node.ts'
+import { comesToRest, type LoadedCluster, underLoad } from '../help/loaded-cluster.ts'
 
 t.setTimeout(120_000)
 
-interface Bed {
-  readonly cluster: SimCluster
-  readonly workload: KvWorkload
-  readonly said: Map<string, string[]>
-  readonly follower: SimNode
-}
-
-/** Nodes under load, that look for damage every three seconds. */
-async function begun(seed: number, nodes = 3): Promise<Bed> {
-  const said = new Map<string, string[]>()
-  const nothing = (): void => {}
-  const spectator = {
-    sent: nothing,
-    delivered: nothing,
-    dropped: nothing,
-    answered: nothing,
-    looked: nothing,
-    began: nothing,
-    ended: nothing,
-    found: ({ id }: SimNode, line: string): void => void said.set(id, [...(said.get(id) ?? []), line])
-  }
-  const cluster = new SimCluster({ seed, nodes, depth: 'deep', machine: keyValueMachines, spectator })
-  for (const { limits } of cluster.nodes) {
-    limits.flushAfterMs = 200
-    limits.scrubAfterMs = 3000
-    limits.scrubEveryMs = 3000
-  }
-  await cluster.play(5000, () => cluster.leader !== null)
-  const workload = new KvWorkload({ cluster, clients: 3, listener: null })
-  workload.start()
-  await cluster.play(2000)
-  const follower = cluster.nodes.find(node => node !== cluster.leader) ?? cluster.nodes[0]!
-  return { cluster, workload, said, follower }
-}
-
-async function ended({ cluster, workload }: Bed): Promise<void> {
-  workload.stop()
-  const isLevel = (): boolean => {
-    const last = cluster.leader?.node?.raft.status.last.index
-    return cluster.nodes.every(({ node }) => node !== null && !node.raft.status.hollow && node.applied === last)
-  }
-  t.ok(await cluster.play(30_000, isLevel), 'all come to the same end')
-  t.ok(cluster.nodes.every(({ node }) => node!.raft.status.trusted))
-  const looking = workload.look()
-  let over = false
-  void looking.then(() => (over = true))
-  await cluster.play(10_000, () => over)
-  workload.judge()
-}
+const scrubbed = { scrubAfterMs: 3000, scrubEveryMs: 3000 }
 
 /** All blocks can be read, from the base to the end. */
-async function isWhole({ cluster }: Bed, node: SimNode): Promise<boolean> {
+async function isWhole({ cluster }: LoadedCluster, node: SimNode): Promise<boolean> {
   const log = node.log!
   let sound = true
   let under = 1
@@ -108,7 +59,7 @@ function damagesOf({ node }: SimNode): number {
 
 t.test('a block that rots while the node is down, below its state: the log begins above it soon after', async t => {
   for (const seed of [1, 2, 3]) {
-    const bed = await begun(seed)
+    const bed = await underLoad(seed, 'deep', scrubbed)
     const { cluster, follower } = bed
     follower.crash('killed')
     const last = spoilLog(follower)
@@ -116,7 +67,7 @@ t.test('a block that rots while the node is down, below its state: the log begin
     t.ok(await cluster.play(20_000, () => follower.log !== null && follower.log.base.index >= last))
     t.match(bed.said.get(follower.id), [/^the log is damaged: the block of the records \d+ to \d+ is damaged on disk$/])
     t.equal(damagesOf(follower), 1)
-    await ended(bed)
+    await comesToRest(t, bed)
     t.ok(await isWhole(bed, follower))
     t.equal(follower.snapshots, 0)
     t.equal(follower.log!.base.state, 1, 'its state has stayed')
@@ -128,7 +79,7 @@ t.test('a block that rots while the node runs is found by a later scrub, also on
     [4, false],
     [5, true]
   ] as const) {
-    const bed = await begun(seed)
+    const bed = await underLoad(seed, 'deep', scrubbed)
     const { cluster } = bed
     // What has been written by this life is still in memory.
     const node = leads ? cluster.leader! : bed.follower
@@ -145,25 +96,25 @@ t.test('a block that rots while the node runs is found by a later scrub, also on
     t.ok(await cluster.play(20_000, () => node.log !== null && node.log.base.index >= last))
     t.equal(damagesOf(node), 1)
     if (leads) t.ok(await cluster.play(5000, () => cluster.leader !== null && cluster.leader !== node), 'handed over')
-    await ended(bed)
+    await comesToRest(t, bed)
     t.ok(await isWhole(bed, node))
   }
 })
 
 t.test('a cluster of one loses nothing by a damaged block that its state contains', async t => {
-  const bed = await begun(6, 1)
+  const bed = await underLoad(6, 'deep', scrubbed, 1)
   const { cluster, follower: only } = bed
   only.crash('killed')
   const last = spoilLog(only)
   only.start()
   t.ok(await cluster.play(20_000, () => only.log !== null && only.log.base.index >= last))
-  await ended(bed)
+  await comesToRest(t, bed)
   t.ok(await isWhole(bed, only))
 })
 
 t.test('a row of the state that nobody reads rots: the state is brought by the leader', async t => {
   for (const seed of [7, 8]) {
-    const bed = await begun(seed)
+    const bed = await underLoad(seed, 'deep', scrubbed)
     const { cluster, follower } = bed
     // The log does not go back to the beginning, so the state has to be brought.
     for (const { limits } of cluster.nodes) limits.logBytesMax = 4096
@@ -174,12 +125,12 @@ t.test('a row of the state that nobody reads rots: the state is brought by the l
     spoil(state, state.durable.toArray().find(([, { key }]) => key[2] === 1)![0])
     t.ok(await cluster.play(30_000, () => follower.snapshots === 1))
     t.match(bed.said.get(follower.id)!.join(), /a row of the state database is damaged/)
-    await ended(bed)
+    await comesToRest(t, bed)
   }
 })
 
 t.test('a leader hands over before it has its state brought', async t => {
-  const bed = await begun(9)
+  const bed = await underLoad(9, 'deep', scrubbed)
   const { cluster } = bed
   for (const { limits } of cluster.nodes) limits.logBytesMax = 4096
   t.ok(await cluster.play(20_000, () => cluster.leader !== null && cluster.leader.log!.base.index > 0))
@@ -191,11 +142,11 @@ t.test('a leader hands over before it has its state brought', async t => {
   spoil(state, state.durable.toArray().find(([, { key }]) => key[2] === 1)![0])
   t.ok(await cluster.play(30_000, () => leader.snapshots === 1))
   t.ok(cluster.leader !== leader && cluster.leader!.node!.raft.status.term === term + 1, 'by one election')
-  await ended(bed)
+  await comesToRest(t, bed)
 })
 
 t.test('a cluster of one keeps a state that nobody could bring again', async t => {
-  const bed = await begun(10, 1)
+  const bed = await underLoad(10, 'deep', scrubbed, 1)
   const { cluster, follower: only } = bed
   only.limits.logBytesMax = 4096
   t.ok(await cluster.play(20_000, () => only.log!.base.index > 0))

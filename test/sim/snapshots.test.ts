@@ -2,7 +2,7 @@
 import { t } from 'tap'
 import type { Depth } from '../../lib/sim/cluster.ts'
 import type { SimNode } from '../../lib/sim/node/sim-node.ts'
-import { comesToRest, fill, isLevel, type LoadedCluster, underLoad } from '../help/loaded-cluster.ts'
+import { comesToRest, cutEarly, fill, isLevel, type LoadedCluster, underLoad } from '../help/loaded-cluster.ts'
 
 t.setTimeout(300_000)
 
@@ -15,7 +15,7 @@ async function leaveBehind({ cluster }: LoadedCluster, node: SimNode): Promise<v
 
 for (const depth of ['shallow', 'deep'] satisfies Depth[]) {
   t.test(`${depth}: who was away while the log was cut takes up a snapshot, under load`, async t => {
-    const bed = await underLoad(31, depth, true)
+    const bed = await underLoad(31, depth, cutEarly)
     const { cluster, follower } = bed
     await leaveBehind(bed, follower)
     follower.start()
@@ -29,7 +29,7 @@ for (const depth of ['shallow', 'deep'] satisfies Depth[]) {
     let died = 0
     let taken = 0
     for (let effects = 1; effects <= 12; effects += depth === 'shallow' ? 2 : 4) {
-      const bed = await underLoad(100 + effects, depth, true)
+      const bed = await underLoad(100 + effects, depth, cutEarly)
       const { cluster, follower } = bed
       await leaveBehind(bed, follower)
       follower.start()
@@ -49,7 +49,7 @@ for (const depth of ['shallow', 'deep'] satisfies Depth[]) {
 }
 
 t.test('a broken link costs what was on its way, and not what had come', async t => {
-  const bed = await underLoad(41, 'deep', true)
+  const bed = await underLoad(41, 'deep', cutEarly)
   const { cluster, workload, follower } = bed
   workload.stop()
   await cluster.play(1000)
@@ -72,7 +72,7 @@ t.test('a broken link costs what was on its way, and not what had come', async t
 })
 
 t.test('a slow link under a load that fills the log again and again: no snapshot follows another for ever', async t => {
-  const bed = await underLoad(51, 'shallow', true)
+  const bed = await underLoad(51, 'shallow', cutEarly)
   const { cluster, follower } = bed
   await leaveBehind(bed, follower)
   const lift = cluster.wires.disturb({ kind: 'delay', amount: 200 })

@@ -1,4 +1,5 @@
 // A rolling upgrade: nodes of two programs under load, the switch that waits for the last of them, and an older one put back.
+
 import { t } from 'tap'
 import { blockHeaderBytes, recordAt, recordKind } from '../../lib/record/record.ts'
 import type { Readiness } from '../../lib/server/status.ts'
@@ -8,6 +9,7 @@ import { keyValueMachines } from '../../lib/sim/ghost/machines.ts'
 import { KvWorkload } from '../../lib/sim/kv-workload.ts'
 import { DeepNode } from '../../lib/sim/node/deep-node.ts'
 import type { SimNode } from '../../lib/sim/node/sim-node.ts'
+import { linesFound } from '../help/lines-found.ts'
 import { blocksOf } from '../help/scene.ts'
 
 /** Three nodes of the old program, and clients who write and read all the time. */
@@ -19,17 +21,7 @@ class Bed {
   readonly lines: string[] = []
 
   constructor(depth: Depth, seed: number) {
-    const ignore = (): void => {}
-    const spectator = {
-      sent: ignore,
-      delivered: ignore,
-      dropped: ignore,
-      answered: ignore,
-      looked: ignore,
-      began: ignore,
-      ended: ignore,
-      found: (node: SimNode, line: string) => void this.lines.push(`${node.id}: ${line}`)
-    }
+    const spectator = linesFound((node: SimNode, line: string) => void this.lines.push(`${node.id}: ${line}`))
     this.cluster = new SimCluster({ seed, nodes: 3, depth, machine: keyValueMachines, syncMsMax: 2, spectator })
     const listener = (_process: number, text: string) => (outcome: string, answer: string) => {
       if (outcome !== 'ok') this.failed.push(`${text}: ${answer}`)

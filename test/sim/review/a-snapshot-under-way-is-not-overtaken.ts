@@ -5,21 +5,14 @@ import { Scene } from '../../help/scene.ts'
 export async function scenario(): Promise<void> {
   const scene = new Scene({ seed: 260, nodes: 3 })
   const leader = await scene.elect()
-  await scene.write(leader)
-  await scene.level()
-  const [absent] = scene.others(leader)
-  absent!.crash('killed')
-  scene.boundLogs(32_768)
-  for (const { limits } of scene.cluster.nodes) limits.snapshotBytesPerSecond = 65_536
-  for (let at = 0; at < 150; at++) await scene.write(leader, scene.draft('x'.repeat(3_000)))
-  await scene.pass(500)
-  absent!.start()
+  const absent = await scene.leaveBehind(leader, 150, 65_536)
+  absent.start()
   let level = false
   for (let at = 0; at < 1_000 && !level; at++) {
     scene.begin(leader, scene.draft('x'.repeat(60)))
     await scene.pass(30)
-    level = absent!.snapshots > 0 && leader.node!.raft.status.mode(absent!.key) === 'replicate'
+    level = absent.snapshots > 0 && leader.node!.raft.status.mode(absent.key) === 'replicate'
   }
-  await scene.until('IL3', `${absent!.id} comes level while there is news`, () => level, 0)
+  await scene.until('IL3', `${absent.id} comes level while there is news`, () => level, 0)
   await scene.level()
 }
