@@ -4,7 +4,7 @@ import { StrettoError } from '../lib/base/errors.ts'
 import { parseDuration } from '../lib/server/durations.ts'
 import { jsonOfBytes } from '../lib/server/json-entry.ts'
 import { UsageError } from '../lib/server/usage-error.ts'
-import { valueBytesMax } from '../lib/wire/kv.ts'
+import { valueBytesMax } from '../lib/wire/kv/fields.ts'
 import { addClientOptions, type ClientOptions, outputOf, parseCount, useClient } from './client-options.ts'
 import { jsonOfPrevious, printJson, printLine, printValue, shownBytes } from './print.ts'
 

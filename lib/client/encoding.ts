@@ -1,6 +1,6 @@
 // Keys and values between what users hold and bytes.
 import { StrettoError } from '../base/errors.ts'
-import { keyBytesMax, valueBytesMax } from '../wire/kv.ts'
+import { keyBytesMax, valueBytesMax } from '../wire/kv/fields.ts'
 
 /** How values become bytes and come back. What `decode` of a user's own codec gets is a copy, for it to keep. */
 export interface Codec<V> {

@@ -2,7 +2,7 @@
 import { StrettoError } from '../base/errors.ts'
 import { type Packed, unpack } from '../record/pack.ts'
 import type { Consistency } from '../wire/client.ts'
-import { readEntry } from '../wire/kv.ts'
+import { readEntry } from '../wire/kv/questions.ts'
 import { type Codec, decodeText } from './encoding.ts'
 
 export interface Entry<V> {

@@ -2,7 +2,8 @@
 import { StrettoError } from '../base/errors.ts'
 import type { Packed } from '../record/pack.ts'
 import { consistencies } from '../wire/client.ts'
-import { type Command, packCommand, packRequest } from '../wire/kv.ts'
+import { type Command, packCommand } from '../wire/kv/commands.ts'
+import { packRequest } from '../wire/kv/questions.ts'
 import { codecOf, encodeBound, encodeKey, encodeValue, type Key } from './encoding.ts'
 import type { DeleteResult, Entry, IncrementResult, PutResult, Reading, Resolution } from './entry.ts'
 import {

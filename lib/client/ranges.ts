@@ -2,7 +2,7 @@
 import { StrettoError } from '../base/errors.ts'
 import type { Packed } from '../record/pack.ts'
 import { type Consistency, frameKind, type Refused, readPage, writeQuestion, writeSmall } from '../wire/client.ts'
-import { packScan, readEntry } from '../wire/kv.ts'
+import { packScan, readEntry } from '../wire/kv/questions.ts'
 import { Wait } from './call.ts'
 import type { Connection } from './connection.ts'
 import { type Context, Patience, patienceMs } from './context.ts'

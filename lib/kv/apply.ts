@@ -1,7 +1,8 @@
 // One call of apply: decode, gather what the commands touch, read what is not in memory, then execute all in one go.
 import type { Done } from '../base/env.ts'
 import type { Batch, Outcomes } from '../machine/machine.ts'
-import { type Command, readCommands } from '../wire/kv.ts'
+import { type FirstCommand } from '../wire/kv/commands.ts'
+import { readCommands } from '../wire/kv/read-commands.ts'
 import { answerBytesMax, Execution, mayAnswerEntry } from './execute.ts'
 import { asFault } from './fault.ts'
 import type { MemoryTable } from './memory-table.ts'
@@ -14,7 +15,7 @@ const smallValueBytes = 4096
 interface Decoded {
   readonly batch: Batch
   /** Null where the record is malformed. */
-  readonly commands: readonly Command[] | null
+  readonly commands: readonly FirstCommand[] | null
   readonly keys: readonly string[]
   /** What the table has for each key; undefined where only the disk knows. Nothing is written until all is executed. */
   readonly known: readonly (Version | undefined)[]
@@ -27,7 +28,7 @@ interface Decoded {
  */
 type Missing = Map<string, number | null>
 
-const noCommands: readonly Command[] = []
+const noCommands: readonly FirstCommand[] = []
 
 export class ApplyCall {
   readonly #table: MemoryTable
@@ -86,7 +87,7 @@ export class ApplyCall {
     return { batch, commands, keys, known }
   }
 
-  #miss(key: string, command: Command): void {
+  #miss(key: string, command: FirstCommand): void {
     const record = this.#missing.get(key)
     if (record !== undefined && record !== null) return
     if (command.op === 'increment') this.#missing.set(key, null)
@@ -105,11 +106,11 @@ export class ApplyCall {
 }
 
 /** Null where the record is malformed. */
-function decode(batch: Batch): readonly Command[] | null {
+function decode(batch: Batch): readonly FirstCommand[] | null {
   // Nothing falls due yet: leases come with a later machine version.
   if (batch.kind === 'expiry') return noCommands
   try {
-    return readCommands(batch.commands, batch.count)
+    return readCommands(batch.commands, batch.count, 1) as FirstCommand[]
   } catch (error) {
     asFault(error)
     return null

@@ -4,7 +4,7 @@ import { numberOfCode } from '../base/errors.ts'
 import type { Batch, Outcome, Outcomes } from '../machine/machine.ts'
 import { mix } from '../machine/state-hash.ts'
 import { type Packed, pack } from '../record/pack.ts'
-import type { Command, DeleteCommand, IncrementCommand, PutCommand } from '../wire/kv.ts'
+import { type DeleteCommand, type FirstCommand, type NumberCommand, type PutCommand } from '../wire/kv/commands.ts'
 import type { Effect } from './generation.ts'
 import type { MemoryTable } from './memory-table.ts'
 import { packVersion, type Version } from './version.ts'
@@ -37,7 +37,7 @@ interface Target {
 }
 
 /** May the command answer with the entry that was there before? */
-export function mayAnswerEntry(command: Command): boolean {
+export function mayAnswerEntry(command: FirstCommand): boolean {
   return command.op !== 'increment' && (command.previous || command.ifRevision !== null)
 }
 
@@ -64,7 +64,7 @@ export class Execution {
   }
 
   /** `keys` are those of the commands as text; `known` is what the table had for them, undefined where `loaded` has it. */
-  run(commands: readonly Command[], keys: readonly string[], known: readonly (Version | undefined)[]): Outcomes {
+  run(commands: readonly FirstCommand[], keys: readonly string[], known: readonly (Version | undefined)[]): Outcomes {
     const { skip, block } = this.#batch
     this.#table.active.pin(block)
     for (let number = 0; number < commands.length; number++) {
@@ -98,7 +98,7 @@ export class Execution {
     return { revision, each: this.#each, digest: this.#digest }
   }
 
-  #execute(command: Command, key: string, gathered: Version | undefined, number: number): void {
+  #execute(command: FirstCommand, key: string, gathered: Version | undefined, number: number): void {
     let known: Version | null | undefined = gathered
     if (known === undefined || !known.newest) known = this.#table.find(key) ?? this.#loaded.get(key)
     assert(known !== undefined, 'what a command touches has been gathered')
@@ -141,7 +141,7 @@ export class Execution {
     if (this.#effects !== null) this.#effects.push(1)
   }
 
-  #increment(command: IncrementCommand, target: Target): void {
+  #increment(command: NumberCommand, target: Target): void {
     const { number, previous } = target
     const before = previous === null ? 0 : integerOf(previous)
     const after = before === null ? Number.NaN : before + command.by

@@ -8,7 +8,8 @@ import type { Done, Env } from '../base/env.ts'
 import { StrettoError } from '../base/errors.ts'
 import type { Batch, Outcomes, SnapshotSink, SnapshotSource, Source, StateMachine } from '../machine/machine.ts'
 import { type Index, type LogId, logOrigin } from '../raft/types.ts'
-import { readCommands, readScan } from '../wire/kv.ts'
+import { readScan } from '../wire/kv/questions.ts'
+import { readCommands } from '../wire/kv/read-commands.ts'
 import { ApplyCall } from './apply.ts'
 import { Compaction } from './compaction.ts'
 import { asFault } from './fault.ts'
@@ -94,7 +95,7 @@ export class KvMachine implements StateMachine {
 
   check(commands: Uint8Array, count: number): string | null {
     try {
-      readCommands(commands, count)
+      readCommands(commands, count, 1)
       return null
     } catch (error) {
       return asFault(error).message
@@ -102,7 +103,7 @@ export class KvMachine implements StateMachine {
   }
 
   grows(commands: Uint8Array, count: number): boolean {
-    return readCommands(commands, count).some(({ op }) => op !== 'delete')
+    return readCommands(commands, count, 1).some(({ op }) => op !== 'delete')
   }
 
   apply(batches: readonly Batch[], done: Done<readonly Outcomes[]>): void {

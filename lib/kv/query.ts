@@ -2,7 +2,7 @@
 import type { Done } from '../base/env.ts'
 import { StrettoError } from '../base/errors.ts'
 import { type Packed, pack } from '../record/pack.ts'
-import { type Request, readRequests } from '../wire/kv.ts'
+import { type Request, readRequests } from '../wire/kv/questions.ts'
 import { Cursor } from './cursor.ts'
 import { asFault } from './fault.ts'
 import type { MemoryTable } from './memory-table.ts'

@@ -2,7 +2,7 @@
 import { assert } from '../base/assert.ts'
 import type { Index } from '../raft/types.ts'
 import type { Packed } from '../record/pack.ts'
-import { packEntry } from '../wire/kv.ts'
+import { packEntry } from '../wire/kv/questions.ts'
 
 /** Length of a version that says: deleted. */
 const deletedLength = -1

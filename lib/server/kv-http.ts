@@ -2,7 +2,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { type ErrorCode, StrettoError } from '../base/errors.ts'
 import { type Consistency, consistencies } from '../wire/client.ts'
-import { valueBytesMax } from '../wire/kv.ts'
+import { valueBytesMax } from '../wire/kv/fields.ts'
 import { isEntry, jsonOfEntry, type PlainEntry } from './json-entry.ts'
 import { nearestName } from './nearest.ts'
 

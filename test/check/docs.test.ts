@@ -20,7 +20,8 @@ import { readServerOptions } from '../../lib/server/options.ts'
 import { statusOf } from '../../lib/server/status-of.ts'
 import { faultClasses } from '../../lib/sim/faults.ts'
 import { frameKind as clientKind, consistencies } from '../../lib/wire/client.ts'
-import { commandOp, questionOp } from '../../lib/wire/kv.ts'
+import { commandOp } from '../../lib/wire/kv/commands.ts'
+import { questionOp } from '../../lib/wire/kv/questions.ts'
 import { frameKind as peerKind, refusalCodes } from '../../lib/wire/peer.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))

@@ -16,14 +16,14 @@ const table: Record<string, readonly string[]> = {
   transport: ['base', 'raft/types.ts', 'raft/message.ts', 'record', 'wire'],
   machine: ['base', 'raft/types.ts', 'record/record.ts', 'record/pack.ts'],
   node: ['base', 'raft', 'record', 'machine', 'log/log.ts', 'transport/transport.ts'],
-  kv: ['base', 'raft/types.ts', 'record', 'machine', 'wire/kv.ts'],
+  kv: ['base', 'raft/types.ts', 'record', 'machine', 'wire/kv'],
   client: [
     'base',
     'record/record.ts',
     'record/pack.ts',
     'wire/admin.ts',
     'wire/client.ts',
-    'wire/kv.ts',
+    'wire/kv',
     'transport/net.ts',
     'transport/ws-net.ts'
   ],

@@ -5,7 +5,7 @@ import type { Client } from '../../lib/client/kv-client.ts'
 import type { RangeOptions } from '../../lib/client/options.ts'
 import { pack } from '../../lib/record/pack.ts'
 import { frameKind, readQuestion, readSmall, writePage } from '../../lib/wire/client.ts'
-import { readRequests, readScan } from '../../lib/wire/kv.ts'
+import { readRequests, readScan } from '../../lib/wire/kv/questions.ts'
 import { ClientRig } from '../help/client-rig.ts'
 
 const { read, scan, credit, cancel } = frameKind

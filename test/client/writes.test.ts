@@ -5,7 +5,7 @@ import { StrettoError } from '../../lib/base/errors.ts'
 import type { ClientOptions, PutOptions } from '../../lib/client/options.ts'
 import { commandAt, recordAt } from '../../lib/record/record.ts'
 import { frameKind, writeApplied } from '../../lib/wire/client.ts'
-import { readCommands } from '../../lib/wire/kv.ts'
+import { readCommands } from '../../lib/wire/kv/read-commands.ts'
 import { ClientRig, microtasks } from '../help/client-rig.ts'
 import { sessionText } from '../help/model-cluster.ts'
 

@@ -2,7 +2,7 @@
 import { StrettoError } from '../../lib/base/errors.ts'
 import type { Entry, Resolution } from '../../lib/client/entry.ts'
 import type { Client } from '../../lib/client/kv-client.ts'
-import type { Command } from '../../lib/wire/kv.ts'
+import { type FirstCommand } from '../../lib/wire/kv/commands.ts'
 import { text } from '../kv/bed.ts'
 import type { CallSpec, RangeSpec } from './call-specs.ts'
 import type { Executed, History, State } from './history.ts'
@@ -300,7 +300,7 @@ export class Calls {
 const verdicts: ReadonlySet<string> = new Set(['CONDITION_FAILED', 'BAD_REQUEST'])
 
 /** Tells a command from all others. */
-function nameOf(command: Command): string {
+function nameOf(command: FirstCommand): string {
   if (command.op === 'put') return `put ${text(command.value)}`
   return command.op === 'increment' ? `add ${command.by}` : `delete ${text(command.key)}`
 }

@@ -4,7 +4,8 @@ import type { Done } from '../../lib/base/env.ts'
 import type { Batch, Outcomes, SnapshotSink, SnapshotSource, Source, StateMachine } from '../../lib/machine/machine.ts'
 import type { Index, LogId } from '../../lib/raft/types.ts'
 import { commandAt, sessionIdBytes } from '../../lib/record/record.ts'
-import { type Command, readCommands } from '../../lib/wire/kv.ts'
+import { type FirstCommand } from '../../lib/wire/kv/commands.ts'
+import { readCommands } from '../../lib/wire/kv/read-commands.ts'
 import type { Plain } from '../kv/bed.ts'
 import { Model, type Said, said } from '../kv/model.ts'
 
@@ -13,7 +14,7 @@ export interface Executed {
   readonly index: Index
   readonly session: string
   readonly serial: number
-  readonly command: Command
+  readonly command: FirstCommand
   readonly said: Said
 }
 
@@ -47,7 +48,7 @@ export class History {
     const { bytes } = batch.block
     const session = toHex(bytes.subarray(batch.at + commandAt.session, batch.at + commandAt.session + sessionIdBytes))
     const serial = readU64(bytes, batch.at + commandAt.serial)
-    for (const [at, command] of readCommands(batch.commands, batch.count).entries()) {
+    for (const [at, command] of (readCommands(batch.commands, batch.count, 1) as FirstCommand[]).entries()) {
       const one = all[at] ?? null
       if (one !== null) this.#execute({ index: batch.index, session, serial: serial + at, command, said: one })
     }

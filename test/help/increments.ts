@@ -1,7 +1,7 @@
 // Draft records of the key-value machine that tell at once whether a state has lost or doubled something: increments.
 import { pack } from '../../lib/record/pack.ts'
 import { commandHeadBytes, recordKind, sessionIdBytes, writeCommandHead } from '../../lib/record/record.ts'
-import { packCommand } from '../../lib/wire/kv.ts'
+import { packCommand } from '../../lib/wire/kv/commands.ts'
 
 const utf8 = new TextEncoder()
 

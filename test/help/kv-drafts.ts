@@ -9,7 +9,7 @@ import {
   sessionIdBytes,
   writeCommandHead
 } from '../../lib/record/record.ts'
-import { type Command, packCommand } from '../../lib/wire/kv.ts'
+import { type FirstCommand, packCommand } from '../../lib/wire/kv/commands.ts'
 import { del, increment, put } from '../kv/bed.ts'
 
 export interface Draft {
@@ -48,7 +48,7 @@ export class Drafts {
   }
 
   /** Commands in turn, of which most do something to the same few keys. */
-  #command(): Command {
+  #command(): FirstCommand {
     const number = ++this.#number
     const key = `k${number % 3}`
     switch (number % 6) {

@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { codeOfNumber } from '../../lib/base/errors.ts'
 import type { Entry } from '../../lib/client/entry.ts'
 import type { PutOptions } from '../../lib/client/options.ts'
-import type { Command } from '../../lib/wire/kv.ts'
+import { type FirstCommand } from '../../lib/wire/kv/commands.ts'
 import { type Plain, text } from '../kv/bed.ts'
 import type { Said } from '../kv/model.ts'
 import type { Believed, Bench, End } from './kv-bench.ts'
@@ -65,7 +65,7 @@ export function begin(spec: WriteSpec, ifRevision: number | null, { client }: Be
   return client.put(key, Buffer.from(spec.value), spec.condition === 'absent' ? { previous, ifAbsent: true } : options)
 }
 
-function commandOf({ op, key, value, by, previous }: WriteSpec, ifRevision: number | null): Command {
+function commandOf({ op, key, value, by, previous }: WriteSpec, ifRevision: number | null): FirstCommand {
   const bytes = Buffer.from(key)
   if (op === 'increment') return { op, key: bytes, by }
   return op === 'put'

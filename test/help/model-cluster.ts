@@ -20,7 +20,9 @@ import {
   writeSmall,
   writeWelcome
 } from '../../lib/wire/client.ts'
-import { type Command, type Entry, packEntry, readCommands, readRequests, readScan } from '../../lib/wire/kv.ts'
+import { type FirstCommand } from '../../lib/wire/kv/commands.ts'
+import { type Entry, packEntry, readRequests, readScan } from '../../lib/wire/kv/questions.ts'
+import { readCommands } from '../../lib/wire/kv/read-commands.ts'
 
 type Verdict = NonNullable<NonNullable<Applied['each']>[number]>
 
@@ -42,7 +44,7 @@ export class ModelStore {
   readonly entries = new Map<string, Entry>()
   readonly sessions = new Map<string, ModelSession>()
   /** Every command that was executed, in order: `session-serial`, and what it was. */
-  readonly executed: { readonly id: string; readonly command: Command }[] = []
+  readonly executed: { readonly id: string; readonly command: FirstCommand }[] = []
 
   text(key: string): string | null {
     const value = this.entries.get(key)?.value
@@ -63,7 +65,7 @@ export class ModelStore {
       session.floor = floor
       for (const serial of session.known.keys()) if (serial <= floor) session.known.delete(serial)
     }
-    const commands = readCommands(draft.slice(commandAt.commands), count)
+    const commands = readCommands(draft.slice(commandAt.commands), count, 1) as FirstCommand[]
     const late = readU64(draft, commandAt.notAfter) !== 0 && time > readU64(draft, commandAt.notAfter)
     const before = this.revision
     const each = commands.map((command, at) =>
@@ -111,7 +113,7 @@ export class ModelStore {
     })
   }
 
-  #once(session: ModelSession, draft: Uint8Array, serial: number, command: Command, late: boolean): Verdict {
+  #once(session: ModelSession, draft: Uint8Array, serial: number, command: FirstCommand, late: boolean): Verdict {
     if (serial <= session.floor) return refused('SESSION_EXPIRED')
     let verdict = session.known.get(serial)
     if (verdict === undefined) {
@@ -121,7 +123,7 @@ export class ModelStore {
     return verdict
   }
 
-  #execute(command: Command, id: string): Verdict {
+  #execute(command: FirstCommand, id: string): Verdict {
     const key = decoder.decode(command.key)
     const previous = this.entries.get(key) ?? null
     if (command.op === 'increment') {

@@ -11,7 +11,8 @@ import type { Block, ChainedId, LogId } from '../../lib/raft/types.ts'
 import { cutBlock, recordOffsets } from '../../lib/record/block.ts'
 import { type Packed, pack, unpack } from '../../lib/record/pack.ts'
 import { commandHeadBytes, draftRecord, recordKind, writeCommandHead } from '../../lib/record/record.ts'
-import { type Command, packCommand, packRequest, packScan, type Request, type Scan } from '../../lib/wire/kv.ts'
+import { type FirstCommand, packCommand } from '../../lib/wire/kv/commands.ts'
+import { packRequest, packScan, type Request, type Scan } from '../../lib/wire/kv/questions.ts'
 import type { MachineRig } from '../suite/machine-driver.ts'
 
 export const env: Env = {
@@ -68,7 +69,7 @@ export class Records {
     return batchesOf(block, records, options)
   }
 
-  commands(commands: readonly Command[], options: RecordOptions = {}): Batch {
+  commands(commands: readonly FirstCommand[], options: RecordOptions = {}): Batch {
     return this.cut([commands.map(packCommand)], options)[0]!
   }
 }
@@ -224,16 +225,16 @@ export function text(value: Uint8Array): string {
   return Buffer.from(value).toString('latin1')
 }
 
-export function put(key: string, value: string, rest: { ifRevision?: number; previous?: boolean } = {}): Command {
+export function put(key: string, value: string, rest: { ifRevision?: number; previous?: boolean } = {}): FirstCommand {
   const { ifRevision = null, previous = false } = rest
   return { op: 'put', key: bytes(key), value: bytes(value), ifRevision, previous }
 }
 
-export function del(key: string, rest: { ifRevision?: number; previous?: boolean } = {}): Command {
+export function del(key: string, rest: { ifRevision?: number; previous?: boolean } = {}): FirstCommand {
   const { ifRevision = null, previous = false } = rest
   return { op: 'delete', key: bytes(key), ifRevision, previous }
 }
 
-export function increment(key: string, by = 1): Command {
+export function increment(key: string, by = 1): FirstCommand {
   return { op: 'increment', key: bytes(key), by }
 }

@@ -18,7 +18,8 @@ import type { RowPair } from '../../lib/kv/snapshot-stream.ts'
 import type { StateLevel } from '../../lib/kv/state-level.ts'
 import type { LogId } from '../../lib/raft/types.ts'
 import { pack, unpack } from '../../lib/record/pack.ts'
-import { type Command, packRequest } from '../../lib/wire/kv.ts'
+import { type FirstCommand } from '../../lib/wire/kv/commands.ts'
+import { packRequest } from '../../lib/wire/kv/questions.ts'
 import { SimDiskBed } from '../help/sim-disk-bed.ts'
 import { bytes, del, increment, put, Records } from './bed.ts'
 import { commandArbitrary } from './model.ts'
@@ -58,7 +59,7 @@ class Story {
     this.machine = this.#open()
   }
 
-  apply(...commands: Command[]): void {
+  apply(...commands: FirstCommand[]): void {
     const batch = this.log.commands(commands)
     this.bed.call(done => this.machine.apply([batch], done))
   }
@@ -340,7 +341,7 @@ function getAt(key: string, atRevision: number): Uint8Array {
   return pack([packRequest({ op: 'get', key: bytes(key), atRevision })])
 }
 
-type Step = { readonly commands: readonly Command[] } | { readonly base: number } | 'flush' | 'wait'
+type Step = { readonly commands: readonly FirstCommand[] } | { readonly base: number } | 'flush' | 'wait'
 
 const stepArbitrary: fc.Arbitrary<Step> = fc.oneof(
   { weight: 5, arbitrary: fc.record({ commands: fc.array(commandArbitrary, { minLength: 1, maxLength: 6 }) }) },

@@ -12,7 +12,7 @@ import { generationKey, type Head, headKey, writeGeneration, writePacked } from 
 import { stateLevel } from '../../lib/kv/state-level.ts'
 import type { SnapshotSource } from '../../lib/machine/machine.ts'
 import type { LogId } from '../../lib/raft/types.ts'
-import type { Command } from '../../lib/wire/kv.ts'
+import { type FirstCommand } from '../../lib/wire/kv/commands.ts'
 import { SimDiskBed } from '../help/sim-disk-bed.ts'
 import { Bed, bytes, del, env, promised, put, Records, temporaryFolder } from './bed.ts'
 import { commandArbitrary } from './model.ts'
@@ -63,7 +63,7 @@ void t.test('rows from before this was told are not judged', async t => {
   t.match(faultOf([[3, null], [9, 5]], { revision: 9 }), /revision 5 is missing/) // biome-ignore format: as above
 })
 
-type Step = readonly Command[] | number | 'flush' | 'open'
+type Step = readonly FirstCommand[] | number | 'flush' | 'open'
 
 const stepArbitrary: fc.Arbitrary<Step> = fc.oneof(
   { weight: 5, arbitrary: fc.array(commandArbitrary, { minLength: 1, maxLength: 4 }) },

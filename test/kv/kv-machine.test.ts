@@ -12,7 +12,7 @@ import { stateLevel } from '../../lib/kv/state-level.ts'
 import type { Batch, Outcomes, Source } from '../../lib/machine/machine.ts'
 import { logOrigin } from '../../lib/raft/types.ts'
 import { type Packed, pack, unpack } from '../../lib/record/pack.ts'
-import { type Command, packCommand } from '../../lib/wire/kv.ts'
+import { type FirstCommand, packCommand } from '../../lib/wire/kv/commands.ts'
 import {
   Bed,
   bytes,
@@ -38,7 +38,7 @@ const tooLarge = numberOfCode('TOO_LARGE')
 void t.test('each command, its revision and its answer', async t => {
   const first = { key: 'a', value: '1', create: 2, mod: 2, version: 1 }
   const second = { key: 'a', value: '2', create: 2, mod: 3, version: 2 }
-  const table: [string, Command, Said][] = [
+  const table: [string, FirstCommand, Said][] = [
     ['the first put makes revision 2', put('a', '1'), [0, 2, null]],
     ['a put over it', put('a', '2', { previous: true }), [0, 3, [first]]],
     ['only if absent, and it is there', put('a', 'x', { ifRevision: 0 }), [conditionFailed, 3, [second]]],
@@ -158,7 +158,7 @@ void t.test('the entries that one record may answer with are bounded', async t =
   }
 })
 
-function wish(key: string): Command {
+function wish(key: string): FirstCommand {
   return put(key, 'x', { previous: true })
 }
 
@@ -175,7 +175,7 @@ void t.test('large values from disk are there when an answer needs them, and els
   t.teardown(folder.remove)
   const value = 'v'.repeat(1_000_000)
   const keys = ['a', 'b', 'c', 'd', 'e', 'f']
-  const records: [string, Command[][], (number | null)[][]][] = [
+  const records: [string, FirstCommand[][], (number | null)[][]][] = [
     [
       'what one record may not answer, the next one may',
       [keys.map(wish), [wish('e')], [wish('f'), wish('a')]],
@@ -366,7 +366,7 @@ void t.test('a flush is built over several turns, and commands are applied meanw
   const machine = new KvMachine(stateLevel(folder.path), slow)
   await promised(done => machine.open(done))
   const log = new Records()
-  const apply = (commands: Command[]) => promised(done => machine.apply([log.commands(commands)], done))
+  const apply = (commands: FirstCommand[]) => promised(done => machine.apply([log.commands(commands)], done))
   await apply(Array.from({ length: 1000 }, (_, at) => put(`k${at}`, 'v')))
   const upTo = log.last
   turns = 0
@@ -496,7 +496,7 @@ void t.test('an apply waits for room only while a flush can make it', { timeout:
 })
 
 type Action =
-  | { readonly kind: 'apply'; readonly records: readonly (readonly Command[])[] }
+  | { readonly kind: 'apply'; readonly records: readonly (readonly FirstCommand[])[] }
   | { readonly kind: 'flush'; readonly wait: boolean }
   | { readonly kind: 'crash' }
   | { readonly kind: 'scan'; readonly from: string; readonly to: string | null; readonly reverse: boolean }
@@ -578,7 +578,7 @@ class Pair {
     return new Bed(this.#path, { tableBytesMax: 1_000_000, cleanCacheBytesMax: 1500 })
   }
 
-  async #apply(records: readonly (readonly Command[])[]): Promise<void> {
+  async #apply(records: readonly (readonly FirstCommand[])[]): Promise<void> {
     const batches = this.#records.cut(records.map(commands => commands.map(packCommand)))
     const outcomes = await this.#bed.apply(...batches)
     for (const [at, batch] of batches.entries()) {

@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { numberOfCode } from '../../lib/base/errors.ts'
 import type { Batch, Outcomes } from '../../lib/machine/machine.ts'
 import { type Packed, unpack } from '../../lib/record/pack.ts'
-import type { Command } from '../../lib/wire/kv.ts'
+import { type FirstCommand } from '../../lib/wire/kv/commands.ts'
 import { bytes, type Plain, plain, text } from './bed.ts'
 
 /** What became of a command, in texts and numbers. */
@@ -28,7 +28,7 @@ export class Model {
     return copy
   }
 
-  execute(command: Command): Said {
+  execute(command: FirstCommand): Said {
     const key = text(command.key)
     const present = this.entries.get(key) ?? null
     if (command.op === 'increment') return this.#increment(key, present, command.by)
@@ -97,7 +97,7 @@ const valueArbitrary = fc.oneof(
 )
 const conditionArbitrary = fc.option(fc.oneof(fc.constant(0), fc.integer({ min: 1, max: 40 })), { freq: 2 })
 
-export const commandArbitrary: fc.Arbitrary<Command> = fc.oneof(
+export const commandArbitrary: fc.Arbitrary<FirstCommand> = fc.oneof(
   {
     weight: 5,
     arbitrary: fc.record({

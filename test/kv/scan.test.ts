@@ -6,7 +6,7 @@ import { type Page, pageBytesMax } from '../../lib/kv/scan.ts'
 import { stateLevel } from '../../lib/kv/state-level.ts'
 import type { Source } from '../../lib/machine/machine.ts'
 import { type Packed, unpack } from '../../lib/record/pack.ts'
-import type { Command } from '../../lib/wire/kv.ts'
+import { type FirstCommand } from '../../lib/wire/kv/commands.ts'
 import { machineSuite } from '../suite/machine.ts'
 import type { MachineRig } from '../suite/machine-driver.ts'
 import {
@@ -41,7 +41,7 @@ async function filledBed(path: string): Promise<{ readonly bed: Bed; readonly lo
   const log = new Records()
   await bed.apply(log.commands(Array.from({ length: 1500 }, (_, at) => put(name(at), `disk ${at}`))))
   await bed.flush(log.last)
-  const commands: Command[] = []
+  const commands: FirstCommand[] = []
   for (let at = 0; at < 1500; at += 10) commands.push(put(name(at), `memory ${at}`), del(name(at + 5)))
   for (let at = 1500; at < 1600; at++) commands.push(put(name(at), `memory ${at}`))
   await bed.apply(log.commands(commands))
@@ -105,7 +105,7 @@ void t.test('a scan sees its revision while everything is overwritten, deleted a
   const seen: Plain[][] = []
   for (const source of scans) seen.push(await onePage(source))
   for (let round = 0; round < 5; round++) {
-    const commands: Command[] = []
+    const commands: FirstCommand[] = []
     for (let at = 0; at < 1700; at++) commands.push(at % 3 === round % 3 ? del(name(at)) : put(name(at), `${round}`))
     await bed.apply(log.commands(commands))
     const flushing = bed.flush(log.last)

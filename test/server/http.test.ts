@@ -12,7 +12,7 @@ import type { PlainEntry } from '../../lib/server/json-entry.ts'
 import type { HttpKv, WriteCondition } from '../../lib/server/kv-http.ts'
 import { createMetrics } from '../../lib/server/metrics.ts'
 import type { NodeStatus } from '../../lib/server/status.ts'
-import { valueBytesMax } from '../../lib/wire/kv.ts'
+import { valueBytesMax } from '../../lib/wire/kv/fields.ts'
 
 const status: NodeStatus = {
   clusterId: 'c0ffee',

@@ -7,7 +7,7 @@ import { type Depth, SimCluster } from '../../lib/sim/cluster.ts'
 import { keyValueMachines, type MakeMachine } from '../../lib/sim/ghost/machines.ts'
 import { KvWorkload } from '../../lib/sim/kv-workload.ts'
 import type { SimNode } from '../../lib/sim/node/sim-node.ts'
-import { readCommands } from '../../lib/wire/kv.ts'
+import { readCommands } from '../../lib/wire/kv/read-commands.ts'
 import { linesFound } from '../help/lines-found.ts'
 
 const intervalMs = 500
