@@ -44,6 +44,8 @@ export class KvMachine implements StateMachine {
   readonly #table: MemoryTable
   readonly #reader: RowReader
   readonly #compaction: Compaction
+  /** The machine version in force. */
+  #version = 1
   /** Revision of the newest generation on disk, 0 for none. */
   #newest = 0
   #applying = false
@@ -93,17 +95,22 @@ export class KvMachine implements StateMachine {
     })
   }
 
-  check(commands: Uint8Array, count: number): string | null {
+  version(inForce: number): void {
+    assert(!this.#applying, 'the version changes between two applies')
+    this.#version = inForce
+  }
+
+  check(commands: Uint8Array, count: number): StrettoError | null {
     try {
-      readCommands(commands, count, 1)
+      readCommands(commands, count, this.#version)
       return null
     } catch (error) {
-      return asFault(error).message
+      return asFault(error)
     }
   }
 
   grows(commands: Uint8Array, count: number): boolean {
-    return readCommands(commands, count, 1).some(({ op }) => op !== 'delete')
+    return readCommands(commands, count, this.#version).some(({ op }) => op !== 'delete')
   }
 
   apply(batches: readonly Batch[], done: Done<readonly Outcomes[]>): void {

@@ -1,5 +1,6 @@
 // What an application implements to be replicated: a deterministic state machine, and the shapes it meets.
 import type { Done } from '../base/env.ts'
+import type { StrettoError } from '../base/errors.ts'
 import type { Block, Index, LogId } from '../raft/types.ts'
 
 /**
@@ -10,8 +11,18 @@ import type { Block, Index, LogId } from '../raft/types.ts'
 export interface StateMachine {
   /** Opens what is on disk. `durable` is the last record contained in it; its sidecar is what `flush` was given with it. */
   open(done: Done<{ readonly durable: LogId; readonly sidecar: Uint8Array | null }>): void
-  /** What is wrong with the commands of a record, or null: called on the leader before it is proposed. Pure. */
-  check(commands: Uint8Array, count: number): string | null
+  /** The highest machine version whose rules it can follow; 1 where it is absent. */
+  readonly versionMax?: number
+  /**
+   * The machine version in force for all that is applied from now on, 1 until it is told: said after `open`, and when the
+   * log asks for another one, between two calls of `apply`.
+   */
+  version?(inForce: number): void
+  /**
+   * What is wrong with the commands of a record, or null: called on the leader before it is proposed. Pure, but for the
+   * version in force: what waits for a higher one is UNAVAILABLE, and is sent again after `retryAfterMs`.
+   */
+  check(commands: Uint8Array, count: number): StrettoError | null
   /**
    * Whether commands that `check` has passed may make the state larger: those are refused when the disk is nearly full, so
    * that what makes room can go on. Called on the leader, pure; where it is absent every command is taken to grow.

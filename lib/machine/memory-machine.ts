@@ -91,8 +91,9 @@ class Adapter implements StateMachine {
     })
   }
 
-  check(commands: Uint8Array, count: number): string | null {
-    return commandsIn(commands, count) === null ? 'commands that are not one array of byte strings' : null
+  check(commands: Uint8Array, count: number): StrettoError | null {
+    if (commandsIn(commands, count) !== null) return null
+    return new StrettoError('BAD_REQUEST', 'commands that are not one array of byte strings')
   }
 
   apply(batches: readonly Batch[], done: Done<readonly Outcomes[]>): void {

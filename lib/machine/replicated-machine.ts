@@ -21,12 +21,12 @@ import { decodeSidecar, encodeSidecar, newerSidecar, type StoredMembership } fro
 import { type Diverged, mix, StateHash } from './state-hash.ts'
 
 export interface ReplicatedMachineOptions {
-  /** The highest machine version that this program can run. */
-  readonly versionMax: number
+  /** The highest machine version that this program can run: that of the inner machine where it is absent. */
+  readonly versionMax?: number
   readonly sessions: SessionLimits
 }
 
-export const replicatedMachineDefaults: ReplicatedMachineOptions = { versionMax: 1, sessions: sessionLimits }
+export const replicatedMachineDefaults: ReplicatedMachineOptions = { sessions: sessionLimits }
 
 export class ReplicatedMachine {
   readonly #inner: StateMachine
@@ -53,7 +53,7 @@ export class ReplicatedMachine {
 
   constructor(inner: StateMachine, options: ReplicatedMachineOptions = replicatedMachineDefaults) {
     this.#inner = inner
-    this.#versionMax = options.versionMax
+    this.#versionMax = options.versionMax ?? inner.versionMax ?? 1
     this.#table = new SessionTable(options.sessions)
     this.#decisions = new Decisions(this.#table)
   }
@@ -123,14 +123,15 @@ export class ReplicatedMachine {
   }
 
   /** What is wrong with a draft record as a client sent it, or null: called on the leader before it is stamped. */
-  check(draft: Uint8Array): string | null {
+  check(draft: Uint8Array): StrettoError | null {
     const fault = draftFault(draft)
-    if (fault !== null || draft[recordAt.kind] === recordKind.resolve) return fault
+    if (fault !== null) return new StrettoError('BAD_REQUEST', fault)
+    if (draft[recordAt.kind] === recordKind.resolve) return null
     const serial = readU64(draft, commandAt.serial)
     const count = readU16(draft, commandAt.count)
     const floor = readU64(draft, commandAt.floor)
-    if (serial <= floor) return 'a serial at or below the last one acknowledged'
-    if (serial + count - 1 > floor + serialWindow) return beyondWindow.text
+    if (serial <= floor) return new StrettoError('BAD_REQUEST', 'a serial at or below the last one acknowledged')
+    if (serial + count - 1 > floor + serialWindow) return new StrettoError('BAD_REQUEST', beyondWindow.text)
     return this.#inner.check(draft.subarray(commandAt.commands), count)
   }
 
@@ -230,6 +231,7 @@ export class ReplicatedMachine {
     this.#table.restore(sidecar.sessions, sidecar.horizon)
     this.hash.restore(sidecar.hash)
     if (this.#version > this.#versionMax) this.#unable = this.#version
+    else this.#inner.version?.(this.#version)
     return null
   }
 
@@ -268,6 +270,8 @@ export class ReplicatedMachine {
     const place: Place = { block, at, length, index, time: this.#time }
     const kind = bytes[at + recordAt.kind]!
     if (kind === recordKind.hash) return this.#compare(place)
+    // What stands before it is executed by the rules of before.
+    if (kind === recordKind.version && this.#decisions.batches.length > 0) return false
     if (kind !== recordKind.noop) this.hash.count(length)
     switch (kind) {
       case recordKind.command:
@@ -305,8 +309,12 @@ export class ReplicatedMachine {
   }
 
   #setVersion(version: number): void {
-    if (version > this.#versionMax) this.#unable = version
-    else this.#version = version
+    if (version > this.#versionMax) {
+      this.#unable = version
+      return
+    }
+    this.#version = version
+    this.#inner.version?.(version)
   }
 
   #set(setting: { readonly name: string; readonly value: Uint8Array }): void {

@@ -203,8 +203,9 @@ export class Intake {
     if (this.#late(request, now)) return false
     const fault = machine.check(request.draft)
     if (fault === null) return true
-    counters.refusedInvalid++
-    request.done(refusal('BAD_REQUEST', 'not-applied', fault))
+    const { code, message, retryAfterMs = null } = fault
+    if (code !== 'UNAVAILABLE') counters.refusedInvalid++
+    request.done(refusal(code, 'not-applied', message, retryAfterMs))
     return false
   }
 

@@ -3,7 +3,7 @@ import { readU32, readU64, toHex } from '../base/bytes.ts'
 import type { Done, Env } from '../base/env.ts'
 import { StrettoError } from '../base/errors.ts'
 import { nameOfState } from '../log/base-record.ts'
-import { OpenError, openFault, refuse } from '../log/faults.ts'
+import { corrupt, OpenError, openFault, refuse } from '../log/faults.ts'
 import { foundLog } from '../log/found-log.ts'
 import { settle } from '../log/level.ts'
 import { LevelLog } from '../log/level-log.ts'
@@ -18,14 +18,14 @@ import type { SparePlace } from '../node/snapshot-receiver.ts'
 import { defaultPriority } from '../node/succession.ts'
 import { defaultConfig } from '../raft/config.ts'
 import { Core } from '../raft/core.ts'
-import { type Base, type Index, type LogId, lastOf, type Membership, memberKey } from '../raft/types.ts'
+import { type Base, type Index, type LogId, lastOf, logOrigin, type Membership, memberKey } from '../raft/types.ts'
 import { blockHeaderBytes, recordAt } from '../record/record.ts'
 import { type Founded, Founding, type Waiting } from '../transport/founding.ts'
 import type { Net } from '../transport/net.ts'
 import { Peers } from '../transport/peers.ts'
-import type { VersionRange } from '../wire/version.ts'
 import { resultFrame } from './client-port.ts'
 import type { Disk } from './disk.ts'
+import type { EarlyEnd } from './early-end.ts'
 import { foreignCluster } from './foreign-cluster.ts'
 import type { ServerOptions } from './options.ts'
 import { promised } from './promised.ts'
@@ -38,6 +38,8 @@ export interface LifeParts {
   readonly options: Pick<ServerOptions, 'id' | 'cluster' | 'advertise' | 'peerSecret'> &
     Partial<Pick<ServerOptions, 'priority'>>
   readonly disk: Disk
+  /** Looks after the state where the life before may have been ended by it; absent where nothing outside can end one. */
+  readonly early?: EarlyEnd
   /**
    * Makes the state machine, not yet open, over the state directory of this name, which the disk holds. `use`: whether it
    * is to serve, or only takes a snapshot in.
@@ -57,7 +59,7 @@ export interface LifeParts {
   readonly limits?: NodeLimits
   /** How much room the disk has; absent: always enough. */
   readonly space?: () => Space
-  /** The highest machine version that this program can run, where it is not that of this release. */
+  /** The highest machine version that this program can run, where it is not that of the machine. */
   readonly versionMax?: number
   /** The founding, which may wait for ever, is given up when it is aborted. */
   readonly halt: AbortSignal
@@ -83,10 +85,11 @@ export class Life {
   readonly memory: MemoryKeeper
   readonly #peers: Peers
   readonly #scrubbing: Scrubbing
+  readonly #early: EarlyEnd | null
   readonly #begunAt: Index
   #hasCaughtUp = false
 
-  constructor(directory: Directory, peers: Peers, node: Node, scrubbing: Scrubbing) {
+  constructor(directory: Directory, peers: Peers, node: Node, scrubbing: Scrubbing, early: EarlyEnd | null) {
     this.node = node
     this.machine = directory.machine
     this.replicated = directory.replicated
@@ -94,6 +97,7 @@ export class Life {
     this.memory = directory.memory
     this.#peers = peers
     this.#scrubbing = scrubbing
+    this.#early = early
     this.#begunAt = directory.opened.restored.commit
   }
 
@@ -117,6 +121,7 @@ export class Life {
       promised(done => this.log.close(done))
     ]
     await Promise.allSettled(ends)
+    await this.#early?.end()
   }
 }
 
@@ -140,7 +145,7 @@ export async function openLife(parts: LifeParts): Promise<Life> {
       self,
       clusterId: clusterId!,
       boot,
-      machine: versionsOf(parts),
+      machine: [1, replicated.versionMax],
       priority,
       secret: options.peerSecret ?? noSecret,
       founding: foundedWith(opened.base),
@@ -170,16 +175,17 @@ export async function openLife(parts: LifeParts): Promise<Life> {
     node.start()
     const scrubbing = new Scrubbing({ env, node, log, machine: replicated, say })
     scrubbing.start()
-    return new Life(directory, peers, node, scrubbing)
+    return new Life(directory, peers, node, scrubbing, parts.early ?? null)
   } catch (error) {
     await Promise.allSettled([promised(done => replicated.close(done)), promised(done => log.close(done))])
+    await parts.early?.end()
     throw error
   }
 }
 
 /** The log's database is opened first: its lock keeps a second process away from everything else in the directory. */
 async function openDirectory(parts: LifeParts): Promise<Directory> {
-  const { env, disk, options, machine: makeMachine } = parts
+  const { env, disk, early, options, machine: makeMachine } = parts
   const { directory } = disk
   await promised(done => disk.prepare(done))
   const level = disk.log()
@@ -199,20 +205,25 @@ async function openDirectory(parts: LifeParts): Promise<Directory> {
       if (parts.join === undefined) await found(parts, memory, keep)
       else await keep(await parts.join(memory.memory.incarnation))
     }
+    const wasEndedEarly = (await early?.begin()) ?? false
     let damage: Error | null = null
     const stateOf = (base: Base, done: (error: Error | null, state: LogId) => void): void => {
       const open = (state: number, opened: typeof done): void => {
         machine = makeMachine(nameOfState(state), 'serve')
-        replicated = new ReplicatedMachine(machine, { ...replicatedMachineDefaults, versionMax: versionsOf(parts)[1] })
+        replicated = new ReplicatedMachine(machine, { ...replicatedMachineDefaults, ...versionMaxOf(parts) })
         replicated.open((error, { durable }) => opened(error, durable))
       }
-      open(base.state, (error, durable) => {
-        if (!isDamage(error)) return done(error, durable)
-        damage = error
-        machine!.close(() =>
-          emptyState(parts, base.state + 1, fault => (fault ? done(fault, durable) : open(base.state + 1, done)))
-        )
-      })
+      const openEmpty = (why: Error): void => {
+        damage = why
+        emptyState(parts, base.state + 1, fault => (fault ? done(fault, logOrigin) : open(base.state + 1, done)))
+      }
+      const openIt = (): void =>
+        open(base.state, (error, durable) => {
+          if (isDamage(error)) machine!.close(() => openEmpty(error))
+          else done(error, durable)
+        })
+      if (!wasEndedEarly) return openIt()
+      void damageOf(parts, base).then(why => (why === null ? openIt() : openEmpty(why)))
     }
     const log = new LevelLog({ level: () => level, memory, directory, env, stateOf })
     const opened = await promised<Opened>(done => log.open(done))
@@ -226,6 +237,7 @@ async function openDirectory(parts: LifeParts): Promise<Directory> {
       memory === null ? null : promised(done => memory!.close(done)),
       replicated === null ? null : promised(done => replicated!.close(done))
     ])
+    await early?.end()
     throw error
   }
 }
@@ -250,7 +262,7 @@ async function found(parts: LifeParts, memory: MemoryKeeper, keep: (founded: Fou
     incarnation,
     cluster: options.cluster,
     boot,
-    machine: versionsOf(parts),
+    machine: [1, parts.versionMax ?? 1],
     secret: options.peerSecret ?? noSecret,
     progress: parts.founding
   })
@@ -277,6 +289,21 @@ function isDamage(error: Error | null): error is StrettoError {
   return error instanceof StrettoError && error.code === 'CORRUPT'
 }
 
+/** What may have ended the life before, found in the state that is in force; null where that has to be used as it is. */
+async function damageOf({ early, options, say }: LifeParts, base: Base): Promise<StrettoError | null> {
+  say('the last start ended by itself within a minute: the state is looked at before it is used')
+  const found = (await early?.damageOf(nameOfState(base.state))) ?? null
+  if (found === null) return null
+  if (isRefilled(options, base, base.membership)) return corrupt(found)
+  say(`the state is damaged, and used as it is since nobody could bring it again: ${found}`)
+  return null
+}
+
+/** Somebody brings what is missing in an empty state: the own log, or another member. */
+function isRefilled({ id }: LifeParts['options'], base: Base, { voters }: Membership): boolean {
+  return base.index === 0 || voters.some(key => !key.startsWith(`${id}.`))
+}
+
 /** Makes the directory of this state, with nothing in it. */
 function emptyState({ disk: { directory } }: LifeParts, state: number, done: Done): void {
   directory.remove(nameOfState(state), error =>
@@ -290,8 +317,8 @@ function emptyState({ disk: { directory } }: LifeParts, state: number, done: Don
  * @throws OpenError where there is nobody who could bring it
  */
 async function replaceState(parts: LifeParts, log: LevelLog, { base, restored }: Opened, damage: Error): Promise<void> {
-  const others = restored.memberships.at(-1)!.membership.voters.filter(key => !key.startsWith(`${parts.options.id}.`))
-  if (base.index > 0 && others.length === 0) throw openFault('the state', damage)
+  const { membership } = restored.memberships.at(-1)!
+  if (!isRefilled(parts.options, base, membership)) throw openFault('the state', damage)
   parts.say(`the state is damaged, and made anew: ${damage.message}`)
   await promised(done => log.rebase({ ...base, state: base.state + 1 }, done))
 }
@@ -320,9 +347,8 @@ async function lastStamp(log: LevelLog, { tail, base }: Opened): Promise<number>
   return readU64(last.bytes, blockHeaderBytes + recordAt.time)
 }
 
-/** Machine versions this program can run. */
-function versionsOf({ versionMax = replicatedMachineDefaults.versionMax }: LifeParts): VersionRange {
-  return [1, versionMax]
+function versionMaxOf({ versionMax }: LifeParts): Pick<LifeParts, 'versionMax'> {
+  return versionMax === undefined ? {} : { versionMax }
 }
 
 const noSecret = new Uint8Array(0)

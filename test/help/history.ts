@@ -1,6 +1,7 @@
 // What a key-value machine has executed, command by command, held against the model; and every state it has been in.
 import { readU64, toHex } from '../../lib/base/bytes.ts'
 import type { Done } from '../../lib/base/env.ts'
+import type { StrettoError } from '../../lib/base/errors.ts'
 import type { Batch, Outcomes, SnapshotSink, SnapshotSource, Source, StateMachine } from '../../lib/machine/machine.ts'
 import type { Index, LogId } from '../../lib/raft/types.ts'
 import { commandAt, sessionIdBytes } from '../../lib/record/record.ts'
@@ -87,7 +88,15 @@ export class Witness implements StateMachine {
     this.#inner.open(done)
   }
 
-  check(commands: Uint8Array, count: number): string | null {
+  get versionMax(): number {
+    return this.#inner.versionMax ?? 1
+  }
+
+  version(inForce: number): void {
+    this.#inner.version?.(inForce)
+  }
+
+  check(commands: Uint8Array, count: number): StrettoError | null {
     return this.#inner.check(commands, count)
   }
 

@@ -188,7 +188,7 @@ export class FakeTransport implements Transport {
   }
 }
 
-/** A machine whose applies and flushes last until the test ends them. A command that reads `bad` is refused by `check`. */
+/** A machine whose applies and flushes last until the test ends them. A command that reads `bad` is refused by `check`, `later` for now. */
 export class HandMachine implements StateMachine {
   unflushedBytes = 0
   readonly applies: { readonly batches: readonly Batch[]; readonly done: Done<readonly Outcomes[]> }[] = []
@@ -201,8 +201,10 @@ export class HandMachine implements StateMachine {
     done(null, { durable: logOrigin, sidecar: null })
   }
 
-  check(commands: Uint8Array): string | null {
-    return Buffer.from(commands).includes('bad') ? 'a bad command' : null
+  check(commands: Uint8Array): StrettoError | null {
+    const read = Buffer.from(commands)
+    if (read.includes('later')) return new StrettoError('UNAVAILABLE', 'a later version', { retryAfterMs: 50 })
+    return read.includes('bad') ? new StrettoError('BAD_REQUEST', 'a bad command') : null
   }
 
   apply(batches: readonly Batch[], done: Done<readonly Outcomes[]>): void {

@@ -64,8 +64,8 @@ export const upgrade: readonly Mutant[] = [
     patches: [
       {
         file: 'lib/machine/replicated-machine.ts',
-        find: 'if (version > this.#versionMax) this.#unable = version\n    else this.#version = version',
-        replace: 'this.#version = Math.min(version, this.#versionMax)'
+        find: '    if (version > this.#versionMax) {\n      this.#unable = version\n      return\n    }\n    this.#version = version\n',
+        replace: '    this.#version = Math.min(version, this.#versionMax)\n'
       }
     ],
     by: steps

@@ -304,10 +304,16 @@ t.test('what is late or malformed is answered instead of proposed, and its neigh
   const bed = new Bed()
   const late = bed.take(draft(10, { patienceMs: 5 }))
   const bad = bed.take(draftOf(['bad'], { session: 1, serial: 1 }))
+  const later = bed.take(draftOf(['later'], { session: 1, serial: 2 }))
   const good = bed.take(draft())
   bed.propose(5)
   t.match(late, [{ kind: 'refused', code: 'TIMED_OUT', fate: 'not-applied' }])
   t.match(bad, [{ kind: 'refused', code: 'BAD_REQUEST', fate: 'not-applied', text: 'a bad command' }])
+  t.match(
+    later,
+    [{ kind: 'refused', code: 'UNAVAILABLE', fate: 'not-applied', retryAfterMs: 50 }],
+    'it may be sent again'
+  )
   t.equal(bed.raft.proposed.length, 1)
   bed.intake.answered([answerTo(1)])
   t.match(good, [{ kind: 'answer', answer: { index: 1 } }])

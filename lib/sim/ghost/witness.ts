@@ -1,6 +1,7 @@
 // Looks over the shoulder of one machine: what it executes, in which order, and what it answers, is told to the ghost state.
 import { readU64 } from '../../base/bytes.ts'
 import type { Done } from '../../base/env.ts'
+import type { StrettoError } from '../../base/errors.ts'
 import type { Batch, Outcomes, SnapshotSink, SnapshotSource, Source, StateMachine } from '../../machine/machine.ts'
 import type { Index, LogId } from '../../raft/types.ts'
 import { commandAt } from '../../record/record.ts'
@@ -49,7 +50,15 @@ export class Witness implements StateMachine {
     })
   }
 
-  check(commands: Uint8Array, count: number): string | null {
+  get versionMax(): number {
+    return this.#machine.versionMax ?? 1
+  }
+
+  version(inForce: number): void {
+    this.#machine.version?.(inForce)
+  }
+
+  check(commands: Uint8Array, count: number): StrettoError | null {
     return this.#machine.check(commands, count)
   }
 

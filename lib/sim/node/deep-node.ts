@@ -61,7 +61,7 @@ export class DeepNode extends SimNode {
         return witness
       },
       limits: this.limits,
-      versionMax: this.versionMax,
+      ...(this.versionMax !== null && { versionMax: this.versionMax }),
       founding: () => {},
       changed: () => this.changed(),
       failed: error => this.failed(life, error),

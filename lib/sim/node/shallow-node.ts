@@ -60,8 +60,8 @@ export class ShallowNode extends SimNode {
     const disk = this.disk.mount(env)
     const inner = this.#machine(this.image.base.state, disk, env)
     const machine = new Witness(inner, this.#parts.onlooker(this))
-    const { versionMax } = this
-    const replicated = new ReplicatedMachine(machine, { ...replicatedMachineDefaults, versionMax })
+    const options = this.versionMax === null ? {} : { versionMax: this.versionMax }
+    const replicated = new ReplicatedMachine(machine, { ...replicatedMachineDefaults, ...options })
     const stateOf = (_base: Base, done: Done<LogId>): void =>
       replicated.open((error, { durable }) => done(error, durable))
     const effect = (): boolean => this.effect(life)
@@ -92,7 +92,7 @@ export class ShallowNode extends SimNode {
         transport: this.#parts.network.transport(
           this.key,
           life,
-          { boot: this.image.boot, machine: [1, versionMax] },
+          { boot: this.image.boot, machine: [1, replicated.versionMax] },
           effect
         ),
         lastStamp: last === undefined ? 0 : readU64(last.bytes, blockHeaderBytes + recordAt.time),

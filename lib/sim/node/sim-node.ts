@@ -4,7 +4,7 @@ import type { Env } from '../../base/env.ts'
 import { lacksSpace } from '../../base/full-disk.ts'
 import type { Random } from '../../base/random.ts'
 import type { Log } from '../../log/log.ts'
-import { type ReplicatedMachine, replicatedMachineDefaults } from '../../machine/replicated-machine.ts'
+import type { ReplicatedMachine } from '../../machine/replicated-machine.ts'
 import { type NodeLimits, nodeLimits } from '../../node/limits.ts'
 import type { Node } from '../../node/node.ts'
 import type { ChainedId, HardState, Index, LogId, MemberKey, NodeId, Term } from '../../raft/types.ts'
@@ -72,8 +72,8 @@ export abstract class SimNode {
     hashRecords: 100,
     hashAfterMs: 1_000
   }
-  /** The highest machine version that the program of its next life can run. */
-  versionMax: number = replicatedMachineDefaults.versionMax
+  /** The highest machine version that the program of its next life can run; null for that of the machine. */
+  versionMax: number | null = null
   /** The process; null while there is none. */
   life: Life | null = null
   env: Env | null = null
