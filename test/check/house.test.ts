@@ -26,6 +26,7 @@ const table: Record<string, readonly string[]> = {
     'wire/kv',
     'transport/net.ts',
     'transport/ws-net.ts'
+    'transport/web-net.ts',
   ],
   server: ['base', 'raft', 'record', 'wire', 'log', 'transport', 'machine', 'node', 'kv', 'client'],
   offline: [
