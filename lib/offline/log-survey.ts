@@ -1,5 +1,6 @@
 // The log of a data directory, read whole: its files, its base record, and every block from the base to the end.
 import { join } from 'node:path'
+import { checkLevelFiles, type LevelFiles } from '../level/level-files.ts'
 import { type BaseRecord, readBase } from '../log/base-record.ts'
 import type { Directory } from '../log/directory.ts'
 import { OpenError, openFault } from '../log/faults.ts'
@@ -8,7 +9,6 @@ import { classicLevel, type Level, settle } from '../log/level.ts'
 import { type Recovered, Recovery } from '../log/recovery.ts'
 import type { Memory } from '../log/slots.ts'
 import { promised } from '../server/promised.ts'
-import { checkLevelFiles, type LevelFiles } from './level-files.ts'
 import { exists, mirrorLevel, type Scratch } from './scratch.ts'
 
 export interface LogSurvey {

@@ -3,8 +3,8 @@ import { copyFile, mkdir, mkdtemp, readdir, rm, stat, symlink } from 'node:fs/pr
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { ClassicLevel } from 'classic-level'
+import { isTableName } from '../level/level-files.ts'
 import { OpenError, openFault } from '../log/faults.ts'
-import { isTableName } from './level-files.ts'
 
 export interface Scratch {
   readonly folder: string

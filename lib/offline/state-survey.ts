@@ -7,10 +7,10 @@ import { StrettoError } from '../base/errors.ts'
 import { GenerationChain } from '../kv/generations.ts'
 import { entryKeyText, headKey, readEntry, readHead, unsealed } from '../kv/rows.ts'
 import { levelFault, stateLevel } from '../kv/state-level.ts'
+import { checkLevelFiles } from '../level/level-files.ts'
 import { newerFormat } from '../machine/newer-format.ts'
 import { decodeSidecar, newerSidecar, type Sidecar } from '../machine/sidecar.ts'
 import { type LogId, logOrigin } from '../raft/types.ts'
-import { checkLevelFiles } from './level-files.ts'
 import { mirrorLevel, type Scratch } from './scratch.ts'
 
 /** `other`: a machine of the application's own keeps it, and only that can read it. */

@@ -291,7 +291,6 @@ function isDamage(error: Error | null): error is StrettoError {
 
 /** What may have ended the life before, found in the state that is in force; null where that has to be used as it is. */
 async function damageOf({ early, options, say }: LifeParts, base: Base): Promise<StrettoError | null> {
-  say('the last start ended by itself within a minute: the state is looked at before it is used')
   const found = (await early?.damageOf(nameOfState(base.state))) ?? null
   if (found === null) return null
   if (isRefilled(options, base, base.membership)) return corrupt(found)

@@ -20,6 +20,7 @@ import { formatAddress, isWildcard } from './address.ts'
 import { type OpenBackup, openBackup } from './backup.ts'
 import { ownNames, refuseCaller } from './callers.ts'
 import { ClientPort } from './client-port.ts'
+import { EarlyEnd } from './early-end.ts'
 import { FileDisk } from './file-disk.ts'
 import { Findings } from './findings.ts'
 import { handOver } from './hand-over.ts'
@@ -206,6 +207,7 @@ export class NodeServer implements Server {
       net: this.#peers,
       options: this.#options,
       disk: new FileDisk(dataDir),
+      early: new EarlyEnd(this.#env, dataDir),
       limits: this.#limits,
       space: () => this.#space.space,
       machine: (state, use) => this.#makeMachine(join(dataDir, state), use),

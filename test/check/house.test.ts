@@ -13,6 +13,7 @@ const table: Record<string, readonly string[]> = {
   record: ['base', 'raft/types.ts'],
   wire: ['base', 'raft/types.ts', 'raft/message.ts', 'record', 'machine/answer.ts'],
   log: ['base', 'raft/types.ts', 'raft/doors.ts', 'record'],
+  level: ['base'],
   transport: ['base', 'raft/types.ts', 'raft/message.ts', 'record', 'wire'],
   machine: ['base', 'raft/types.ts', 'record/record.ts', 'record/pack.ts'],
   node: ['base', 'raft', 'record', 'machine', 'log/log.ts', 'transport/transport.ts'],
@@ -25,15 +26,16 @@ const table: Record<string, readonly string[]> = {
     'wire/client.ts',
     'wire/kv',
     'transport/net.ts',
-    'transport/ws-net.ts'
     'transport/web-net.ts',
+    'transport/ws-net.ts'
   ],
-  server: ['base', 'raft', 'record', 'wire', 'log', 'transport', 'machine', 'node', 'kv', 'client'],
+  server: ['base', 'raft', 'record', 'wire', 'log', 'level', 'transport', 'machine', 'node', 'kv', 'client'],
   offline: [
     'base',
     'raft/types.ts',
     'record',
     'log',
+    'level',
     'machine',
     'kv',
     'transport/founding.ts',
@@ -75,7 +77,7 @@ const simulatedRooms = new Set([
 /** The only doors to real time and chance, and to the event loop. */
 const realDoors = new Set(['client/real-env.ts', 'sim/world/settled.ts'])
 /** Rooms whose callers wait with promises. */
-const promiseRooms = new Set(['client', 'server', 'offline', 'sim'])
+const promiseRooms = new Set(['client', 'level', 'server', 'offline', 'sim'])
 const onlyFileThatImports: Record<string, string> = { ws: 'transport/ws-net.ts', msgpackr: 'record/pack.ts' }
 const namesThatTellNothing = /(^|\/)(utils?|helpers?|common|misc|manager|shared|index)\.ts$/
 /** The formatter holds code to 120; texts and patterns that cannot be wrapped may be longer. */
