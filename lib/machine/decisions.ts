@@ -55,6 +55,7 @@ const statusMax = 65_535
 
 export class Decisions {
   readonly #table: SessionTable
+  readonly #passed: (index: Index) => void
   #answers: OpenAnswer[] = []
   #batches: Batch[] = []
   /** For each batch the session it belongs to and the answer it fills in; null for an expiry. */
@@ -66,8 +67,10 @@ export class Decisions {
   #hash = 0
   #folded = 0
 
-  constructor(table: SessionTable) {
+  /** `passed` is told of each command record that no batch brings. */
+  constructor(table: SessionTable, passed: (index: Index) => void) {
     this.#table = table
+    this.#passed = passed
   }
 
   /** What is to be executed next; `settle` gives its outcomes. */
@@ -103,24 +106,27 @@ export class Decisions {
   command(place: Place): boolean {
     const { block, at, length, time } = place
     const bytes = block.bytes
-    if (commandFault(bytes, at, length) !== null) return this.#refuse(place, 0, 0, malformedRecord)
+    if (commandFault(bytes, at, length) !== null) return this.#pass(place, 0, 0, malformedRecord)
     const serial = readU64(bytes, at + commandAt.serial)
     const count = readU16(bytes, at + commandAt.count)
     const floor = readU64(bytes, at + commandAt.floor)
-    if (serial + count - 1 > floor + serialWindow) return this.#refuse(place, serial, count, beyondWindow)
+    if (serial + count - 1 > floor + serialWindow) return this.#pass(place, serial, count, beyondWindow)
     const known = this.#table.find(bytes, at + commandAt.session)
     const inOrder = (bytes[at + recordAt.flags]! & inOrderFlag) !== 0
     if (known?.meetsPending(serial, serial + count - 1) === true || this.#crowded(count)) return false
     if (inOrder && known !== undefined && known.pendingTo !== 0 && !known.inTurn(serial)) return false
     const session = this.#table.enter(known, bytes, at + commandAt.session, time)
-    if (session === null) return this.#refuse(place, serial, count, sessionExpired)
+    if (session === null) return this.#pass(place, serial, count, sessionExpired)
     this.#table.raiseFloor(session, floor)
-    if (inOrder && !session.inTurn(serial)) return this.#refuse(place, serial, count, outOfTurn)
+    if (inOrder && !session.inTurn(serial)) return this.#pass(place, serial, count, outOfTurn)
     const answer = this.#answer(place, serial, count)
     const notAfter = readU64(bytes, at + commandAt.notAfter)
     const late = notAfter !== 0 && notAfter < time
     const skip = !late && session.unseenFrom(serial) ? null : this.#skipped(session, answer, late)
-    if (skip?.includes(false) === false) return true
+    if (skip?.includes(false) === false) {
+      this.#passed(place.index)
+      return true
+    }
     const commands = bytes.subarray(at + commandHeadBytes, at + length)
     this.#batches.push({ index: place.index, time, kind: 'command', commands, count, skip, block, at })
     this.#sessions.push(session)
@@ -236,6 +242,12 @@ export class Decisions {
     const answer = { index, term: block.term, serial, count, revision: 0, each: null, refused }
     this.#answers.push(answer)
     return answer
+  }
+
+  /** Refuses a command record. */
+  #pass(place: Place, serial: number, count: number, refused: RefusedRecord): true {
+    this.#passed(place.index)
+    return this.#refuse(place, serial, count, refused)
   }
 
   #refuse(place: Place, serial: number, count: number, refused: RefusedRecord): true {

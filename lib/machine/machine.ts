@@ -28,6 +28,13 @@ export interface StateMachine {
    * that what makes room can go on. Called on the leader, pure; where it is absent every command is taken to grow.
    */
   grows?(commands: Uint8Array, count: number): boolean
+  /** The log that is applied, for reading what has been: said once, before the first `apply`. */
+  lend?(log: LogReader): void
+  /**
+   * The command record at `index` was refused or had been executed before, as a whole: it changes nothing, and no batch
+   * brings it. Said in the course of the `apply` whose batches stand around it.
+   */
+  passed?(index: Index): void
   /** `batches` may be empty. The answer holds one `Outcomes` for each batch, in order. */
   apply(batches: readonly Batch[], done: Done<readonly Outcomes[]>): void
   /** Answers a question from the present state; the bytes are the machine's own language. */
@@ -57,6 +64,18 @@ export interface StateMachine {
    */
   compacted(base: Index): void
   close(done: Done): void
+}
+
+/** Reads what a machine has been given to apply, for as long as the log holds it. */
+export interface LogReader {
+  /** The log begins after it. Never falls. */
+  readonly base: Index
+  /**
+   * Whole blocks from the one that holds `from`, which has been applied, until `bytesMax` is reached (always one); later ones
+   * than were applied may follow. Null where it is gone, `from` being at or below the base. Never answers inside the call.
+   * UNAVAILABLE where the log cannot be read there.
+   */
+  read(from: Index, bytesMax: number, done: Done<readonly Block[] | null>): void
 }
 
 /** A frozen state as a stream of bytes, the same however and however often it is read. */

@@ -13,7 +13,7 @@ import { blockHeaderBytes, commandAt, draftFault, recordAt, recordHeaderBytes, r
 import { type Answer, beyondWindow } from './answer.ts'
 import { Decisions, type Place } from './decisions.ts'
 import { readHash } from './divergence.ts'
-import type { SnapshotSource, StateMachine } from './machine.ts'
+import type { LogReader, SnapshotSource, StateMachine } from './machine.ts'
 import { readSetting, readVersion } from './order.ts'
 import { serialWindow } from './session.ts'
 import { type SessionLimits, SessionTable, sessionLimits } from './session-table.ts'
@@ -55,7 +55,7 @@ export class ReplicatedMachine {
     this.#inner = inner
     this.#versionMax = options.versionMax ?? inner.versionMax ?? 1
     this.#table = new SessionTable(options.sessions)
-    this.#decisions = new Decisions(this.#table)
+    this.#decisions = new Decisions(this.#table, index => inner.passed?.(index))
   }
 
   /** The last record applied; during an apply, the last before it. */
@@ -183,6 +183,11 @@ export class ReplicatedMachine {
   snapshot(done: Done<SnapshotSource | null>): void {
     assert(!this.#flushing, 'a snapshot is taken between two flushes')
     this.#inner.snapshot(done)
+  }
+
+  /** Gives the inner machine the log to read in; before the first `apply`. */
+  lend(log: LogReader): void {
+    this.#inner.lend?.(log)
   }
 
   /** The log begins after `base`: what names places at or below may be let go of. Said once in each life, and as it rises. */

@@ -19,6 +19,7 @@ import { Feeding } from './feeding.ts'
 import { Fitness, type Health } from './fitness.ts'
 import { Hashes } from './hashes.ts'
 import { Intake } from './intake.ts'
+import { LentLog } from './lent-log.ts'
 import { type NodeLimits, nodeLimits } from './limits.ts'
 import type { NodeParts, PeerHealth, ReadTerms } from './parts.ts'
 import { Reads } from './reads.ts'
@@ -132,6 +133,7 @@ export class Node {
       env.now()
     )
     log.watch(failed)
+    machine.lend(new LentLog(log, env))
     transport.receive({
       message: envelope => this.#received(envelope),
       forwarded: (from, request, answer) => {
