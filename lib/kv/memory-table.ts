@@ -6,11 +6,21 @@ import { RowCache } from './row-cache.ts'
 import { Version } from './version.ts'
 import { type View, Views } from './views.ts'
 
+/** Hears of each change as it is stored. */
+export interface ChangeListener {
+  /** The newest version of a key is about to be replaced: `previous`, null where there was none. */
+  changing(previous: Version | null): void
+  /** By this one, which its writer fills in before it writes anything else. */
+  changed(version: Version): void
+}
+
 export class MemoryTable {
   /** Revision of the store: 1 when empty, one more with each command that changes something. */
   revision = 1
   /** The state cannot be read below this revision. */
   compacted = 0
+  /** Null while nobody watches. */
+  listener: ChangeListener | null = null
   readonly cache: RowCache
   readonly #views = new Views()
   #active = new Generation(1)
@@ -54,6 +64,15 @@ export class MemoryTable {
    * null where there was none; what it says is gone when it is the same object.
    */
   write(key: string, previous: Version | null, index: Index, command: number): Version {
+    const { listener } = this
+    if (listener === null) return this.#write(key, previous, index, command)
+    listener.changing(previous)
+    const version = this.#write(key, previous, index, command)
+    listener.changed(version)
+    return version
+  }
+
+  #write(key: string, previous: Version | null, index: Index, command: number): Version {
     const active = this.#active
     const revision = ++this.revision
     if (previous === null || previous.generation !== active.number) {
