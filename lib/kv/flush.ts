@@ -10,9 +10,15 @@ import {
   type Head,
   headKey,
   historyKey,
+  leaseKey,
+  leaseKeyKey,
+  leaseSumKey,
   writeEntry,
   writeGeneration,
   writeHead,
+  writeLease,
+  writeLeaseKey,
+  writeLeaseSum,
   writePacked
 } from './rows.ts'
 import { levelFault, type StateLevel, settle } from './state-level.ts'
@@ -42,7 +48,7 @@ export class Flush {
   readonly #generation: Generation
   readonly #head: Head
   readonly #done: Done
-  readonly #versions: Iterator<Version>
+  readonly #rows: Iterator<undefined>
   readonly #batch
 
   constructor(parts: FlushParts, generation: Generation, head: Head, done: Done) {
@@ -50,7 +56,7 @@ export class Flush {
     this.#generation = generation
     this.#head = head
     this.#done = done
-    this.#versions = generation.versions.values()
+    this.#rows = this.#addAll()
     this.#batch = parts.level.batch()
   }
 
@@ -65,39 +71,65 @@ export class Flush {
     const start = env.now()
     do {
       for (let number = 0; number < versionsPerLook; number++) {
-        const next = this.#versions.next()
-        if (next.done === true) return this.#write()
-        this.#add(next.value)
+        if (this.#rows.next().done === true) return this.#write()
       }
     } while (env.now() - start < turnMs)
     env.soon(() => this.#turn())
+  }
+
+  /** In small steps. */
+  *#addAll(): Generator<undefined, void> {
+    for (const version of this.#generation.versions.values()) {
+      this.#add(version)
+      yield
+    }
+    for (const [id, lease] of this.#generation.leases.rows) {
+      const rowKey = leaseKey(id)
+      if (lease === null) this.#batch.del(rowKey)
+      else this.#batch.put(rowKey, writeLease(rowKey, lease))
+      yield
+    }
   }
 
   #add(version: Version): void {
     const rowKey = entryKey(version.key)
     if (version.deleted) this.#batch.del(rowKey)
     else this.#batch.put(rowKey, writeEntry(rowKey, version))
-    this.#addHistory(version)
+    this.#moveLease(version, this.#addHistory(version))
     this.#parts.cache.put(version)
   }
 
-  #addHistory(version: Version): void {
+  /** Gives the lease of the key as it stands on disk, 0 for none. */
+  #addHistory(version: Version): number {
+    let lease = 0
     let last = version.place
     let own = version.deleted ? placeOf(version) : noPlace
     version.place = 0
     while (last !== 0 || own.length > 0) {
       const { numbers, before } = this.#generation.places.upTo(last, placesMax)
+      const [oldest, , , oldestLease] = numbers
+      // A version that is newer than all on disk has come and gone since the last flush.
+      if (oldest !== undefined && oldest <= this.#parts.previous) lease = oldestLease!
       numbers.push(...own)
       const rowKey = historyKey(version.key, numbers[numbers.length - placeNumbers]!)
       this.#batch.put(rowKey, writePacked(rowKey, numbers))
       own = noPlace
       last = before
     }
+    return lease
+  }
+
+  #moveLease({ key, leaseId }: Version, onDisk: number): void {
+    if (leaseId === onDisk) return
+    if (onDisk !== 0) this.#batch.del(leaseKeyKey(onDisk, key))
+    if (leaseId === 0) return
+    const rowKey = leaseKeyKey(leaseId, key)
+    this.#batch.put(rowKey, writeLeaseKey(rowKey))
   }
 
   #write(): void {
-    const { versions, effects } = this.#generation
-    for (const { index, revisionBefore, each } of effects) {
+    const { versions, effects, leases } = this.#generation
+    for (const { index, revisionBefore, each } of effects.values()) {
       const rowKey = effectsKey(index)
       this.#batch.put(rowKey, writePacked(rowKey, [revisionBefore, each]))
     }
@@ -106,6 +138,7 @@ export class Flush {
       const rowKey = generationKey(revision)
       this.#batch.put(rowKey, writeGeneration(rowKey, applied, this.#parts.previous))
     }
+    if (leases.sum !== null) this.#batch.put(leaseSumKey, writeLeaseSum(leases.sum))
     this.#batch.put(headKey, writeHead(this.#head))
     settle(
       this.#batch.write({ sync: true }),

@@ -1,5 +1,6 @@
 // What has changed since the last flush: the newest version of each changed key, and effects that the log does not tell.
 import type { Block, Index } from '../raft/types.ts'
+import { type LeaseChanges, noLeaseChanges } from './leases/lease-table.ts'
 import { OrderedKeys } from './ordered-keys.ts'
 import { Places } from './places.ts'
 import type { Version } from './version.ts'
@@ -24,7 +25,9 @@ export class Generation {
   readonly versions = new Map<string, Version>()
   readonly keys = new OrderedKeys()
   readonly places = new Places()
-  readonly effects: Effects[] = []
+  readonly effects = new Map<Index, Effects>()
+  /** Leases that have changed; once it is frozen. */
+  leases: LeaseChanges = noLeaseChanges
   #bytes = 0
   #block: Block | null = null
 
@@ -59,7 +62,7 @@ export class Generation {
   }
 
   addEffects(effects: Effects): void {
-    this.effects.push(effects)
+    this.effects.set(effects.index, effects)
     this.#bytes += effectBytes * (2 + effects.each.length)
   }
 }

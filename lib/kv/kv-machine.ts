@@ -16,6 +16,7 @@ import { asFault } from './fault.ts'
 import { Flush } from './flush.ts'
 import { readGenerations } from './generations.ts'
 import { Later } from './later.ts'
+import { loadLeases } from './leases/load-leases.ts'
 import { MemoryTable } from './memory-table.ts'
 import { checkRevision, compacted, Query } from './query.ts'
 import { KvRestore } from './restore.ts'
@@ -78,8 +79,11 @@ export class KvMachine implements StateMachine {
         return done(asFault(error), nothing)
       }
       readGenerations(this.#level, head, (error, newest) => {
-        if (error === null) done(null, this.#take(head, newest))
-        else done(error, nothing)
+        if (error !== null) return done(error, nothing)
+        loadLeases(this.#level, this.#table.leases, error => {
+          if (error === null) done(null, this.#take(head, newest))
+          else done(error, nothing)
+        })
       })
     }
     settle(this.#level.open(), () => settle(this.#level.get(headKey), read, failed), failed)

@@ -1,7 +1,8 @@
 // The state in memory: what is not yet flushed, what is being flushed, and what is kept of the rest.
 import { assert } from '../base/assert.ts'
 import type { Index } from '../raft/types.ts'
-import { Generation } from './generation.ts'
+import { type Effects, Generation } from './generation.ts'
+import { LeaseTable } from './leases/lease-table.ts'
 import { RowCache } from './row-cache.ts'
 import { Version } from './version.ts'
 import { type View, Views } from './views.ts'
@@ -22,6 +23,7 @@ export class MemoryTable {
   /** Null while nobody watches. */
   listener: ChangeListener | null = null
   readonly cache: RowCache
+  readonly leases = new LeaseTable()
   readonly #views = new Views()
   #active = new Generation(1)
   #frozen: Generation | null = null
@@ -37,7 +39,7 @@ export class MemoryTable {
 
   /** Bytes that only memory holds. */
   get unflushedBytes(): number {
-    return this.#active.bytes + (this.#frozen?.bytes ?? 0)
+    return this.#active.bytes + (this.#frozen?.bytes ?? 0) + this.leases.changedBytes
   }
 
   /** Counts the flushes that have ended: a row read from disk while it rose may be older than the state. */
@@ -97,10 +99,16 @@ export class MemoryTable {
     return version
   }
 
+  /** What the commands of a record did, where that is told and not yet on disk. */
+  effects(index: Index): Effects | undefined {
+    return this.#active.effects.get(index) ?? this.#frozen?.effects.get(index)
+  }
+
   /** The active generation, now never to change again; a new one takes its place. */
   freeze(): Generation {
     assert(this.#frozen === null, 'one generation is flushed at a time')
     this.#frozen = this.#active
+    this.#frozen.leases = this.leases.takeChanged()
     this.#active = new Generation(this.#frozen.number + 1)
     return this.#frozen
   }

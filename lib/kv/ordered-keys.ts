@@ -44,7 +44,7 @@ export class OrderedKeys {
   }
 }
 
-function compareText(a: string, b: string): number {
+export function compareText(a: string, b: string): number {
   if (a < b) return -1
   return a > b ? 1 : 0
 }

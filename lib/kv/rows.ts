@@ -22,20 +22,26 @@
 //   kind 4  generation     key: 3 u64 revision of the store at a flush that changed it
 //             value          msgpack [index and term of the last record contained, revision of the generation before: 0 for
 //                            none]. Written before this was told, two numbers
-//   Kinds 5 (leases), 6 (keys of leases) and 7 (deadlines) are reserved.
+//   kind 5  lease          key: 3 u64 lease id
+//             value          msgpack [ttl in milliseconds, cluster time after which it falls due: 0 where it has ended and its
+//                            keys are still being deleted, 1 where it ends with its last key, else 0]
+//   kind 6  key of a lease key: 3 u64 lease id · 11 the key as it is; its entry names the lease
+//             value          0 u16 zero
+//   kind 7  sum of leases  one row, written by each flush once there has been a lease
+//             value          msgpack [number of leases, a sum over all of them: lease-table.ts]
 import { crc32 } from 'node:zlib'
 import { readU16, readU32, readU64, toHex, writeU16, writeU32, writeU64 } from '../base/bytes.ts'
 import { StrettoError } from '../base/errors.ts'
 import type { Index, LogId, Term } from '../raft/types.ts'
 import { type Packed, pack, unpack } from '../record/pack.ts'
 import { asFault } from './fault.ts'
+import type { LeaseRow, LeaseSum } from './leases/lease-table.ts'
 import { keyText, Version } from './version.ts'
 
 export const stateFormat = 1
 
-const kind = { head: 0, entry: 1, history: 2, effects: 3, generation: 4 } as const
-/** Of those in use and reserved. */
-const kindMax = 7
+const kind = { head: 0, entry: 1, history: 2, effects: 3, generation: 4, lease: 5, leaseKey: 6, leaseSum: 7 } as const
+const kindMax = kind.leaseSum
 const prefixBytes = 3
 const crcBytes = 4
 const entryAt = { create: 1, mod: 9, version: 17, lease: 25, index: 33, command: 41, value: 43 } as const
@@ -155,6 +161,16 @@ export function effectsKey(index: number): Uint8Array {
   return row
 }
 
+/** @throws StrettoError CORRUPT */
+export function readEffects(
+  rowKey: Uint8Array,
+  row: Uint8Array
+): { readonly revisionBefore: number; readonly each: readonly Packed[] } {
+  const fields = unpack(unsealed(rowKey, row))
+  if (!Array.isArray(fields) || typeof fields[0] !== 'number' || !Array.isArray(fields[1])) throw corruptRow(rowKey)
+  return { revisionBefore: fields[0], each: fields[1] as readonly Packed[] }
+}
+
 /** Rows of one kind, or of several, from `gte` up to and without `lt`. */
 export interface RowRange {
   readonly gte: Uint8Array
@@ -226,12 +242,65 @@ export function indexOfGeneration(rowKey: Uint8Array, row: Uint8Array): Index | 
   }
 }
 
+export const allLeases: RowRange = { gte: prefixed(kind.lease, 0), lt: prefixed(kind.leaseKey, 0) }
+export const allLeaseKeys: RowRange = { gte: prefixed(kind.leaseKey, 0), lt: prefixed(kind.leaseKey + 1, 0) }
+
+export function leaseKey(id: number): Uint8Array {
+  const row = prefixed(kind.lease, 8)
+  writeU64(row, prefixBytes, id)
+  return row
+}
+
+export function writeLease(rowKey: Uint8Array, { ttlMs, deadline, bound }: LeaseRow): Uint8Array {
+  return writePacked(rowKey, [ttlMs, deadline, bound ? 1 : 0])
+}
+
+/** @throws StrettoError CORRUPT */
+export function readLease(rowKey: Uint8Array, row: Uint8Array): LeaseRow & { readonly id: number } {
+  const numbers: unknown = unpack(unsealed(rowKey, row))
+  if (!isNumbers(numbers) || numbers.length !== 3 || rowKey.length !== prefixBytes + 8) throw corruptRow(rowKey)
+  const [ttlMs, deadline, bound] = numbers as readonly [number, number, number]
+  return { id: readU64(rowKey, prefixBytes), ttlMs, deadline, bound: bound === 1 }
+}
+
+export function leaseKeyKey(id: number, key: string): Uint8Array {
+  const row = prefixed(kind.leaseKey, 8 + key.length)
+  writeU64(row, prefixBytes, id)
+  row.write(key, prefixBytes + 8, 'latin1')
+  return row
+}
+
+export function writeLeaseKey(rowKey: Uint8Array): Uint8Array {
+  return sealed(rowKey, Buffer.alloc(2 + crcBytes))
+}
+
+/** @throws StrettoError CORRUPT */
+export function readLeaseKey(rowKey: Uint8Array, row: Uint8Array): { readonly id: number; readonly key: string } {
+  unsealed(rowKey, row)
+  if (rowKey.length <= prefixBytes + 8) throw corruptRow(rowKey)
+  return { id: readU64(rowKey, prefixBytes), key: keyText(rowKey.subarray(prefixBytes + 8)) }
+}
+
+export const leaseSumKey: Uint8Array = prefixed(kind.leaseSum, 0)
+
+export function writeLeaseSum({ count, sum }: LeaseSum): Uint8Array {
+  return writePacked(leaseSumKey, [count, sum])
+}
+
+/** @throws StrettoError CORRUPT */
+export function readLeaseSum(row: Uint8Array): LeaseSum {
+  const numbers: unknown = unpack(unsealed(leaseSumKey, row))
+  if (!isNumbers(numbers) || numbers.length !== 2) throw corruptRow(leaseSumKey)
+  const [count, sum] = numbers as readonly [number, number]
+  return { count, sum }
+}
+
 /** Of the last version that a history row names, by its key. */
 export function revisionOfHistory(rowKey: Uint8Array): number {
   return readU64(rowKey, rowKey.length - 8)
 }
 
-/** Does a key say that it is one of the state, of a kind in use or reserved? */
+/** Does a key say that it is one of the state, of a kind in use? */
 export function isRowKey(rowKey: Uint8Array): boolean {
   return rowKey.length >= prefixBytes && rowKey[0] === 0 && rowKey[1] === 0 && rowKey[2]! <= kindMax
 }

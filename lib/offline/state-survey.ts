@@ -5,7 +5,17 @@ import { crc32 } from 'node:zlib'
 import { readU16, readU32, readU64 } from '../base/bytes.ts'
 import { StrettoError } from '../base/errors.ts'
 import { GenerationChain } from '../kv/generations.ts'
-import { entryKeyText, headKey, readEntry, readHead, unsealed } from '../kv/rows.ts'
+import { LeaseTable } from '../kv/leases/lease-table.ts'
+import {
+  entryKeyText,
+  headKey,
+  readEntry,
+  readHead,
+  readLease,
+  readLeaseKey,
+  readLeaseSum,
+  unsealed
+} from '../kv/rows.ts'
 import { levelFault, stateLevel } from '../kv/state-level.ts'
 import { checkLevelFiles } from '../level/level-files.ts'
 import { newerFormat } from '../machine/newer-format.ts'
@@ -33,10 +43,13 @@ export interface StateSurvey {
   readonly newer: boolean
 }
 
-const kindNames = ['head', 'entries', 'history', 'effects', 'generations', 'leases', 'leaseKeys', 'deadlines']
+const kindNames = ['head', 'entries', 'history', 'effects', 'generations', 'leases', 'leaseKeys', 'leaseSum']
 const kindAt = 2
 const entryKind = 1
 const generationKind = 4
+const leaseKind = 5
+const leaseKeyKind = 6
+const leaseSumKind = 7
 const rowsPerPage = 1024
 const pageBytesMax = 1_048_576
 /** Damage of one table can spoil many rows. */
@@ -111,6 +124,9 @@ class Reading {
   #head: ReturnType<typeof readHead> | null = null
   #headSeen = false
   readonly #generations = new GenerationChain()
+  readonly #leases = new LeaseTable()
+  #leaseSum: LeaseTable['sum'] = { count: 0, sum: 0 }
+  #strayLeaseKeys = 0
   #revisionMax = 0
   #indexMax = 0
 
@@ -132,6 +148,9 @@ class Reading {
       if (Buffer.compare(key, headKey) === 0) this.#head = readHead(row)
       else if (kind === entryKind) this.#takeEntry(key, row)
       else if (kind === generationKind) this.#generations.take(key, row)
+      else if (kind === leaseKind) this.#takeLease(key, row)
+      else if (kind === leaseKeyKind) this.#takeLeaseKey(key, row)
+      else if (kind === leaseSumKind) this.#leaseSum = readLeaseSum(row)
       else unsealed(key, row)
     } catch (error) {
       if (!(error instanceof StrettoError)) throw error
@@ -145,6 +164,23 @@ class Reading {
     const version = readEntry(entryKeyText(key), key, row)
     this.#revisionMax = Math.max(this.#revisionMax, version.modRevision)
     this.#indexMax = Math.max(this.#indexMax, version.index)
+  }
+
+  #takeLease(key: Uint8Array, row: Uint8Array): void {
+    const { id, ...lease } = readLease(key, row)
+    this.#leases.load(id, lease)
+  }
+
+  /** The rows of leases come before those of their keys. */
+  #takeLeaseKey(rowKey: Uint8Array, row: Uint8Array): void {
+    const { id, key } = readLeaseKey(rowKey, row)
+    if (!this.#leases.loadKey(id, key)) this.#strayLeaseKeys++
+  }
+
+  #findLeaseFaults(): void {
+    const { count, sum } = this.#leases.sum
+    if (count !== this.#leaseSum.count || sum !== this.#leaseSum.sum || this.#strayLeaseKeys > 0)
+      this.find('the leases of the state are not those that its last flush had')
   }
 
   end(name: string): StateSurvey {
@@ -162,6 +198,7 @@ class Reading {
     }
     const hole = this.#generations.fault(head)
     if (hole !== null) this.find(hole.message)
+    this.#findLeaseFaults()
     const sidecar = decodeSidecar(head.sidecar)
     const later = newerSidecar(head.sidecar)
     if (later !== null) this.find(later.message)

@@ -13,12 +13,21 @@ import {
   generationKey,
   headKey,
   historyKey,
+  leaseKey,
+  leaseKeyKey,
+  leaseSumKey,
   readEntry,
   readHead,
+  readLease,
+  readLeaseKey,
+  readLeaseSum,
   unsealed,
   writeEntry,
   writeGeneration,
   writeHead,
+  writeLease,
+  writeLeaseKey,
+  writeLeaseSum,
   writePacked
 } from '../../lib/kv/rows.ts'
 import { Version } from '../../lib/kv/version.ts'
@@ -36,6 +45,8 @@ function sampleVersion(key = 'key\0\xff', value = 'value'): Version {
   return version
 }
 
+const sampleLease = { id: 77 * 4096 + 4095, ttlMs: 10_000, deadline: 0x1_0000_0007, bound: true }
+
 const head = { revision: 0x1_0000_0005, compacted: 4, applied: { index: 78, term: 6 }, sidecar: bytes('sidecar') }
 
 /** One row of each kind, as `kind key value`. */
@@ -46,7 +57,10 @@ function rowLines(): string {
     ['entry', entryKey(version.key), key => writeEntry(key, version)],
     ['history', historyKey(version.key, 260), key => writePacked(key, [250, 9, 2, 0, 70, 1, 260, 0, 0, 0, 71, 0])],
     ['effects', effectsKey(77), key => writePacked(key, [259, [1, 0, bytes('42')]])],
-    ['generation', generationKey(0x1_0000_0005), key => writeGeneration(key, { index: 78, term: 6 }, 0x1_0000_0001)]
+    ['generation', generationKey(0x1_0000_0005), key => writeGeneration(key, { index: 78, term: 6 }, 0x1_0000_0001)],
+    ['lease', leaseKey(sampleLease.id), key => writeLease(key, sampleLease)],
+    ['leaseKey', leaseKeyKey(sampleLease.id, version.key), key => writeLeaseKey(key)],
+    ['leaseSum', leaseSumKey, () => writeLeaseSum({ count: 3, sum: 0xfedc_ba98 })]
   ]
   return rows.map(([kind, key, write]) => `${kind} ${toHex(key)} ${toHex(write(key))}\n`).join('')
 }
@@ -67,6 +81,11 @@ void t.test('rows come back as they were', async t => {
   const { sidecar, ...rest } = readHead(writeHead(head))
   t.same(rest, { revision: head.revision, compacted: 4, applied: head.applied })
   t.equal(text(sidecar), 'sidecar')
+  const { id } = sampleLease
+  t.same(readLease(leaseKey(id), writeLease(leaseKey(id), sampleLease)), sampleLease)
+  const keyOfLease = leaseKeyKey(id, version.key)
+  t.same(readLeaseKey(keyOfLease, writeLeaseKey(keyOfLease)), { id, key: version.key })
+  t.same(readLeaseSum(writeLeaseSum({ count: 3, sum: 4 })), { count: 3, sum: 4 })
 })
 
 function readBack(version: Version) {
