@@ -8,7 +8,7 @@ export type { MemberStatus, Plan } from '../wire/admin.ts'
 export type { AddMemberOptions, Cluster, PlannedChange, ReplaceMemberOptions } from './cluster.ts'
 export type { Codec, Key } from './encoding.ts'
 export type { AppliedResult, DeleteResult, Entry, IncrementResult, PutResult, Reading, Resolution } from './entry.ts'
-export { Client, type Range } from './kv-client.ts'
+export { Client } from './kv-client.ts'
 export type {
   Bounds,
   CallOptions,
@@ -16,12 +16,16 @@ export type {
   CountOptions,
   DeleteOptions,
   Duration,
+  FencingRef,
   GetOptions,
+  LeaseRef,
   PutOptions,
   RangeOptions,
   ReadOptions,
   WriteOptions
 } from './options.ts'
+export type { Range } from './ranges.ts'
+export { Store } from './store.ts'
 
 /** A node's answers may be as large as a list of the largest values. */
 const answerBytesMax = 64 * clientMessageBytesMax

@@ -135,6 +135,16 @@ export const json: Codec<unknown> = {
   decode: bytes => JSON.parse(decodeText(bytes)) as unknown
 }
 
+/** The value encoding of this client cannot read what is stored: a matter of the caller, not of the node. */
+export class UndecodableValue extends Error {
+  override readonly name = 'UndecodableValue'
+
+  constructor(cause: unknown) {
+    const why = cause instanceof StrettoError ? `: ${cause.message}` : ''
+    super(`the value cannot be decoded${why}`, { cause })
+  }
+}
+
 /** The codec for what `valueEncoding` names. @throws StrettoError BAD_REQUEST */
 export function codecOf(encoding: unknown): Codec<unknown> {
   if (encoding === undefined || encoding === 'utf8') return utf8

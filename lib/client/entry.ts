@@ -3,7 +3,7 @@ import { StrettoError } from '../base/errors.ts'
 import { type Packed, unpack } from '../record/pack.ts'
 import type { Consistency } from '../wire/client.ts'
 import { readEntry } from '../wire/kv/questions.ts'
-import { type Codec, decodeText } from './encoding.ts'
+import type { Corner } from './corner.ts'
 
 export interface Entry<V> {
   readonly key: string
@@ -20,6 +20,8 @@ export interface PutResult<V> {
   readonly revision: number
   /** The entry before, where it was asked for; null: there was none. */
   readonly previous?: Entry<V> | null
+  /** The lease that a `ttl` made for this key. */
+  readonly leaseId?: number
   /** The write was applied once, but when the client asked again its answer was too large to have been kept. */
   readonly resultGone?: true
 }
@@ -54,36 +56,28 @@ export type Resolution<V> = 'not-applied' | 'expired' | { readonly applied: Appl
 export interface AppliedResult<V> extends PutResult<V> {
   readonly deleted?: number
   readonly value?: number
+  /** Of a transaction; its responses only where this client made it. */
+  readonly succeeded?: boolean
+  readonly responses?: readonly unknown[]
 }
 
-/** `key`: the text asked for, where it is known. @throws StrettoError BAD_REQUEST; what the codec throws */
-export function entryOf<V>(packed: Packed | undefined, codec: Codec<V>, key?: string): Entry<V> {
+/** `key`: the text asked for, where it is known. @throws StrettoError BAD_REQUEST for what is none; UndecodableValue */
+export function entryOf(packed: Packed | undefined, corner: Corner, key?: string): Entry<unknown> {
   const entry = readEntry(packed)
   const { createRevision, modRevision, version, leaseId } = entry
   if (entry.value === null) throw new StrettoError('BAD_REQUEST', 'an entry without its value')
-  const value = decodeValue(codec, entry.value)
-  return { key: key ?? decodeText(entry.key), value, createRevision, modRevision, version, leaseId }
+  const value = corner.decode(entry.value)
+  return { key: key ?? corner.textOf(entry.key), value, createRevision, modRevision, version, leaseId }
 }
 
-function decodeValue<V>(codec: Codec<V>, bytes: Uint8Array): V {
-  try {
-    return codec.decode(bytes)
-  } catch (cause) {
-    throw new UndecodableValue(cause)
-  }
+/** An entry of which only the key was asked for. */
+export function keyEntryOf(packed: Packed | undefined, corner: Corner): Entry<null> {
+  const { key, createRevision, modRevision, version, leaseId } = readEntry(packed)
+  return { key: corner.textOf(key), value: null, createRevision, modRevision, version, leaseId }
 }
 
-/** The value encoding of this client cannot read what is stored: a matter of the caller, not of the node. */
-export class UndecodableValue extends Error {
-  override readonly name = 'UndecodableValue'
-
-  constructor(cause: unknown) {
-    super('the value cannot be decoded', { cause })
-  }
-}
-
-export function entryOrNull<V>(packed: Packed | undefined, codec: Codec<V>, key?: string): Entry<V> | null {
-  return packed === null ? null : entryOf(packed, codec, key)
+export function entryOrNull(packed: Packed | undefined, corner: Corner, key?: string): Entry<unknown> | null {
+  return packed === null ? null : entryOf(packed, corner, key)
 }
 
 /** @throws StrettoError BAD_REQUEST for anything but an array */
@@ -99,13 +93,4 @@ export function numberOf(packed: Packed | undefined): number {
     throw new StrettoError('BAD_REQUEST', 'an answer without its number')
   }
   return packed
-}
-
-/** The result that the answer of a command tells by its shape, the command itself being unknown. */
-export function appliedOf<V>(revision: number, answer: Uint8Array | null, codec: Codec<V>): AppliedResult<V> {
-  if (answer === null) return { revision }
-  const fields = unpackAnswer(answer)
-  if (fields.length === 2) return { revision, deleted: numberOf(fields[0]), previous: entryOrNull(fields[1], codec) }
-  const first = fields[0]
-  return typeof first === 'number' ? { revision, value: first } : { revision, previous: entryOrNull(first, codec) }
 }

@@ -1,6 +1,7 @@
 // A client of an application's own machine: commands are bytes, executed exactly once, and so are their answers.
 import { StrettoError } from '../base/errors.ts'
 import { recordBytesMax } from '../record/record.ts'
+import { bytesAnswer } from './answers.ts'
 import { checkNames, known, type WriteOptions } from './options.ts'
 import { type ClientParts, SessionClient, type SessionOptions } from './session-client.ts'
 
@@ -18,7 +19,7 @@ const commandBytesMax = recordBytesMax - 1024
 export class MachineClient extends SessionClient {
   /** @throws StrettoError BAD_REQUEST */
   constructor(parts: ClientParts, endpoints: readonly string[], options: SessionOptions = {}) {
-    super(parts, endpoints, noCodec, options)
+    super(parts, endpoints, options)
   }
 
   /** Has the machine execute `command`, once, on all nodes. Rejects with the code that the machine refused it with. */
@@ -28,9 +29,8 @@ export class MachineClient extends SessionClient {
       if (command.length > commandBytesMax) {
         throw new StrettoError('TOO_LARGE', `a command above ${commandBytesMax} bytes`)
       }
-      return this.sendWrite('bytes', command, command.length, options)
+      const writing = { read: bytesAnswer, corner: null, command, contentBytes: command.length }
+      return this.sendWrite(writing, options)
     })
   }
 }
-
-const noCodec = { encode: (value: unknown) => value as Uint8Array, decode: (bytes: Uint8Array) => bytes }

@@ -18,16 +18,33 @@ export interface WriteOptions extends CallOptions {
   readonly notAfter?: Duration | undefined
 }
 
+/** A lease, or its id. */
+export type LeaseRef = number | { readonly id: number }
+
+/** Proof of a lock: a `Lock`, or what was kept of one. */
+export interface FencingRef {
+  /** The whole key that holds the lock, also where the store is a namespace. */
+  readonly key: Key
+  /** The revision at which it was created. */
+  readonly fencingToken: number
+}
+
 export interface DeleteOptions extends WriteOptions {
   /** Only if the entry was last changed at this revision; 0: only if there is none. */
   readonly ifRevision?: number | undefined
   /** The result brings the entry as it was before. */
   readonly previous?: boolean | undefined
+  /** Only while this lock is held, which the store itself checks: else FENCED, and nothing is applied. */
+  readonly fencing?: FencingRef | undefined
 }
 
 export interface PutOptions extends DeleteOptions {
   /** Only if there is no entry yet: the same as `ifRevision: 0`. */
   readonly ifAbsent?: boolean | undefined
+  /** The key goes by itself after so long, at least a second: a lease of its own, which another put takes from it. */
+  readonly ttl?: Duration | undefined
+  /** The key goes when this lease ends. */
+  readonly lease?: LeaseRef | undefined
 }
 
 export interface ReadOptions extends CallOptions {
@@ -35,6 +52,8 @@ export interface ReadOptions extends CallOptions {
   readonly consistency?: Consistency | undefined
   /** Answered once the store has reached this revision. */
   readonly minRevision?: number | undefined
+  /** Of a `stale` read: a node that has been out of touch with a leader for longer does not answer it. */
+  readonly maxStaleness?: Duration | undefined
 }
 
 export interface GetOptions extends ReadOptions {
@@ -69,15 +88,15 @@ export interface ClientOptions<V> {
 }
 
 const callNames = ['timeout', 'signal'] as const
-const readNames = [...callNames, 'consistency', 'minRevision'] as const
+const readNames = [...callNames, 'consistency', 'minRevision', 'maxStaleness'] as const
 const boundNames = ['prefix', 'from', 'to'] as const
 
 export const known = {
   client: new Set<string>(['valueEncoding', 'timeout', 'name', 'token']),
   call: new Set<string>(callNames),
   increment: new Set<string>([...callNames, 'notAfter']),
-  delete: new Set<string>([...callNames, 'notAfter', 'ifRevision', 'previous']),
-  put: new Set<string>([...callNames, 'notAfter', 'ifRevision', 'previous', 'ifAbsent']),
+  delete: new Set<string>([...callNames, 'notAfter', 'ifRevision', 'previous', 'fencing']),
+  put: new Set<string>([...callNames, 'notAfter', 'ifRevision', 'previous', 'fencing', 'ifAbsent', 'ttl', 'lease']),
   get: new Set<string>([...readNames, 'atRevision']),
   count: new Set<string>([...readNames, ...boundNames]),
   range: new Set<string>([...readNames, ...boundNames, 'atRevision', 'limit', 'reverse', 'keysOnly'])

@@ -6,8 +6,9 @@ import { packScan, readEntry } from '../wire/kv/questions.ts'
 import { Wait } from './call.ts'
 import type { Connection } from './connection.ts'
 import { type Context, Patience, patienceMs } from './context.ts'
-import { type Codec, decodeText } from './encoding.ts'
-import { type Entry, entryOf, numberOf, UndecodableValue, unpackAnswer } from './entry.ts'
+import type { Corner } from './corner.ts'
+import { UndecodableValue } from './encoding.ts'
+import { type Entry, entryOf, keyEntryOf, numberOf, unpackAnswer } from './entry.ts'
 import { mayRetry, unexpected, type Waiter } from './requests.ts'
 import { Timed, tickOf } from './wheel.ts'
 import { timedOut } from './write.ts'
@@ -15,6 +16,15 @@ import { timedOut } from './write.ts'
 /** What the node may send ahead of the consumer, bytes; new credit goes out for every quarter that was taken. */
 const aheadBytesMax = 1_048_576
 const creditStep = aheadBytesMax / 4
+
+/** What `range` gives: entries in order of their keys, or from the last to the first. */
+export interface Range<V> extends AsyncIterableIterator<Entry<V>, undefined>, AsyncDisposable {
+  /** The revision that all entries are of; null until the first is here. */
+  readonly revision: number | null
+}
+
+/** What `keysOnly` makes of the type of values. */
+export type Ranged<V, KeysOnly extends boolean> = KeysOnly extends true ? null : V
 
 export interface RangeTerms {
   readonly from: Uint8Array
@@ -26,6 +36,8 @@ export interface RangeTerms {
   readonly atRevision: number
   readonly consistency: Consistency
   readonly minRevision: number
+  /** 0 for however old. */
+  readonly maxAgeMs: number
   /** How long to wait for a page, milliseconds. */
   readonly timeoutMs: number
   readonly signal: AbortSignal | null
@@ -83,7 +95,7 @@ export class OpenRange extends Timed implements Waiter, AsyncIterableIterator<En
   revision: number | null = null
   readonly #context: Context
   readonly #owner: Ranges
-  readonly #codec: Codec<unknown>
+  readonly #corner: Corner
   readonly #terms: RangeTerms
   readonly #patience = new Patience()
   readonly #pulls: Wait[] = []
@@ -100,11 +112,11 @@ export class OpenRange extends Timed implements Waiter, AsyncIterableIterator<En
   #lastKey: Uint8Array | null = null
   #retryAt = 0
 
-  constructor(context: Context, owner: Ranges, codec: Codec<unknown>, terms: RangeTerms) {
+  constructor(context: Context, owner: Ranges, corner: Corner, terms: RangeTerms) {
     super()
     this.#context = context
     this.#owner = owner
-    this.#codec = codec
+    this.#corner = corner
     this.#terms = terms
   }
 
@@ -218,12 +230,20 @@ export class OpenRange extends Timed implements Waiter, AsyncIterableIterator<En
     this.#path = path
     this.#owed = 0
     if (this.#lastKey === null) this.revision = null
-    const { consistency, minRevision: leastRevision, timeoutMs } = this.#terms
-    const leastIndex = consistency === 'session' ? this.#context.seenIndex : 0
-    const patience = patienceMs(now + timeoutMs, now)
+    const { consistency, minRevision, maxAgeMs, timeoutMs } = this.#terms
     const number = this.#number
-    const body = packScan(this.#scan())
-    path.send(writeQuestion({ scan: true, number, consistency, patienceMs: patience, leastIndex, leastRevision, body }))
+    path.send(
+      writeQuestion({
+        scan: true,
+        number,
+        consistency,
+        patienceMs: patienceMs(now + timeoutMs, now),
+        leastIndex: consistency === 'session' ? this.#context.seenIndex : 0,
+        maxAgeMs,
+        leastRevision: minRevision,
+        body: packScan(this.#scan())
+      })
+    )
     path.send(writeSmall(frameKind.credit, number, aheadBytesMax))
   }
 
@@ -246,7 +266,9 @@ export class OpenRange extends Timed implements Waiter, AsyncIterableIterator<En
     }
     const { keysOnly, limit } = this.#terms
     const entries: Entry<unknown>[] = []
-    for (let at = 1; at <= count; at++) entries.push(keysOnly ? keyOf(fields[at]) : entryOf(fields[at], this.#codec))
+    for (let at = 1; at <= count; at++) {
+      entries.push(keysOnly ? keyEntryOf(fields[at], this.#corner) : entryOf(fields[at], this.#corner))
+    }
     this.#received += count
     if (limit > 0 && this.#received > limit) throw unexpected()
     this.#lastKey = new Uint8Array(readEntry(fields[count]).key)
@@ -312,9 +334,4 @@ function after(key: Uint8Array): Uint8Array {
   const next = new Uint8Array(key.length + 1)
   next.set(key)
   return next
-}
-
-function keyOf(packed: Packed | undefined): Entry<unknown> {
-  const { key, createRevision, modRevision, version, leaseId } = readEntry(packed)
-  return { key: decodeText(key), value: null, createRevision, modRevision, version, leaseId }
 }

@@ -13,8 +13,9 @@ import {
 import { Call } from './call.ts'
 import type { Connection } from './connection.ts'
 import { type Context, Patience, patienceMs, saw } from './context.ts'
-import type { Codec } from './encoding.ts'
-import { type Entry, entryOrNull, numberOf, type Reading, UndecodableValue, unpackAnswer } from './entry.ts'
+import type { Corner } from './corner.ts'
+import { UndecodableValue } from './encoding.ts'
+import { type Entry, entryOrNull, numberOf, type Reading, unpackAnswer } from './entry.ts'
 import { mayRetry, unexpected, type Waiter } from './requests.ts'
 import { Timed, tickOf } from './wheel.ts'
 import { timedOut } from './write.ts'
@@ -29,6 +30,8 @@ const readCost = 300
 export interface ReadTerms {
   readonly consistency: Consistency
   readonly minRevision: number
+  /** 0 for however old. */
+  readonly maxAgeMs: number
   readonly deadline: number
 }
 
@@ -37,21 +40,16 @@ export type ReadKind = 'entry' | 'reading' | 'many' | 'count'
 
 export class Read extends Call {
   readonly kind: ReadKind
-  readonly codec: Codec<unknown>
+  readonly corner: Corner
   readonly requests: readonly Packed[]
   /** The texts of the keys, where they were given as texts. */
   readonly keys: readonly (string | undefined)[]
   question: Question | null = null
 
-  constructor(
-    kind: ReadKind,
-    codec: Codec<unknown>,
-    requests: readonly Packed[],
-    keys: readonly (string | undefined)[]
-  ) {
+  constructor(kind: ReadKind, corner: Corner, requests: readonly Packed[], keys: readonly (string | undefined)[]) {
     super()
     this.kind = kind
-    this.codec = codec
+    this.corner = corner
     this.requests = requests
     this.keys = keys
   }
@@ -75,23 +73,28 @@ export class Read extends Call {
   }
 
   #result(fields: readonly Packed[], from: number, answered: Answered, servedBy: string): unknown {
-    const { codec, keys } = this
+    const { corner, keys } = this
     switch (this.kind) {
       case 'entry':
-        return entryOrNull(fields[from], codec, keys[0])
+        return entryOrNull(fields[from], corner, keys[0])
       case 'many':
-        return keys.map((key, at) => entryOrNull(fields[from + at], codec, key))
+        return keys.map((key, at) => entryOrNull(fields[from + at], corner, key))
       case 'count':
         return numberOf(fields[from])
       case 'reading':
-        return readingOf(entryOrNull(fields[from], codec, keys[0]), numberOf(fields[0]), answered, servedBy)
+        return readingOf(entryOrNull(fields[from], corner, keys[0]), numberOf(fields[0]), answered, servedBy)
       default:
         return unreachable(this.kind)
     }
   }
 }
 
-function readingOf<V>(entry: Entry<V> | null, revision: number, answered: Answered, servedBy: string): Reading<V> {
+function readingOf(
+  entry: Entry<unknown> | null,
+  revision: number,
+  answered: Answered,
+  servedBy: string
+): Reading<unknown> {
   const { term, index, consistency, ageMs: age } = answered
   return { entry, revision, term, index, servedBy, consistency, age }
 }
@@ -212,9 +215,9 @@ export class Question extends Timed implements Waiter {
 
   /** May `read` be asked with the others? Lists are asked alone: their answers may be large. */
   joins(read: Read, terms: ReadTerms, bytes: number): boolean {
-    const { consistency, minRevision, deadline } = this.terms
-    if (consistency !== terms.consistency || minRevision !== terms.minRevision || deadline !== terms.deadline)
-      return false
+    const { consistency, minRevision, maxAgeMs, deadline } = this.terms
+    if (consistency !== terms.consistency || minRevision !== terms.minRevision) return false
+    if (maxAgeMs !== terms.maxAgeMs || deadline !== terms.deadline) return false
     if (read.kind === 'many' || this.reads[0]?.kind === 'many') return false
     return this.#requestCount < questionCountMax && this.bytes + bytes <= questionBytesMax
   }
@@ -231,7 +234,7 @@ export class Question extends Timed implements Waiter {
     this.path = path
     const requests: Packed[] = []
     for (const read of this.reads) for (const request of read.requests) requests.push(request)
-    const { consistency, minRevision: leastRevision, deadline } = this.terms
+    const { consistency, minRevision: leastRevision, maxAgeMs, deadline } = this.terms
     const leastIndex = consistency === 'session' ? this.#context.seenIndex : 0
     const { number } = this
     const body = pack(requests)
@@ -242,6 +245,7 @@ export class Question extends Timed implements Waiter {
         consistency,
         patienceMs: patienceMs(deadline, now),
         leastIndex,
+        maxAgeMs,
         leastRevision,
         body
       })

@@ -3,12 +3,14 @@ import { writeU32, writeU64 } from '../base/bytes.ts'
 import { codeOfNumber, StrettoError } from '../base/errors.ts'
 import { commandHeadBytes, recordAt, recordKind, writeCommandHead } from '../record/record.ts'
 import { type Applied, frameKind, type Refused, readApplied } from '../wire/client.ts'
+import { guessedAnswer, type ReadAnswer } from './answers.ts'
 import { Call } from './call.ts'
 import type { Connection } from './connection.ts'
 import { type Context, Patience, patienceMs } from './context.ts'
+import type { Corner } from './corner.ts'
 import type { Draft } from './draft.ts'
-import type { Codec } from './encoding.ts'
-import { appliedOf, type Resolution, UndecodableValue } from './entry.ts'
+import { UndecodableValue } from './encoding.ts'
+import { type AppliedResult, type Resolution } from './entry.ts'
 import { mayRetry, unexpected, type Waiter } from './requests.ts'
 import { operationIdOf, parseOperationId } from './session.ts'
 import { tickOf } from './wheel.ts'
@@ -24,16 +26,16 @@ type Answer = readonly Verdict[] | 'expired'
 
 export class Resolves {
   readonly #context: Context
-  readonly #codec: Codec<unknown>
   readonly #patience = new Patience()
   readonly #open = new Set<Resolving>()
   /** By operation id; the oldest goes first. */
   readonly #kept = new Map<string, Verdict | 'expired'>()
+  /** How the answers of this client's own abandoned writes are read, by operation id; the oldest goes first. */
+  readonly #readers = new Map<string, ReadAnswer>()
   #retryAt = 0
 
-  constructor(context: Context, codec: Codec<unknown>) {
+  constructor(context: Context) {
     this.#context = context
-    this.#codec = codec
   }
 
   /**
@@ -43,6 +45,10 @@ export class Resolves {
   background(draft: Draft, settled: (draft: Draft) => void): void {
     const { session, serial, writes } = draft
     const serials = writes.map((_, at) => serial + at)
+    for (const [at, { read }] of writes.entries()) {
+      dropOldest(this.#readers)
+      this.#readers.set(operationIdOf(session, serial + at), read)
+    }
     const hear = (answer: Answer): void => {
       for (const [at, one] of serials.entries()) this.#keep(operationIdOf(session, one), verdictAt(answer, at))
       settled(draft)
@@ -56,17 +62,18 @@ export class Resolves {
   }
 
   /** @throws StrettoError BAD_REQUEST */
-  ask(operationId: string, deadline: number, signal?: AbortSignal): Promise<never> {
+  ask(operationId: string, corner: Corner, deadline: number, signal?: AbortSignal): Promise<never> {
     const { session, serial } = parseOperationId(operationId)
+    const read = this.#readers.get(operationId) ?? guessedAnswer(corner)
     const hear = (answer: Answer): void => {
       const verdict = verdictAt(answer, 0)
       // Meanwhile the client may have heard of it by itself and let the cluster forget it.
-      this.#tell(resolving, verdict === 'expired' ? (this.#kept.get(operationId) ?? verdict) : verdict)
+      this.#tell(resolving, verdict === 'expired' ? (this.#kept.get(operationId) ?? verdict) : verdict, read)
     }
     const resolving = new Resolving(this, this.#context, session, [serial], deadline, hear)
     const kept = this.#kept.get(operationId)
     if (kept !== undefined) {
-      this.#tell(resolving, kept)
+      this.#tell(resolving, kept, read)
     } else {
       this.#start(resolving)
       if (signal !== undefined) resolving.heed(signal)
@@ -136,18 +143,13 @@ export class Resolves {
 
   #keep(operationId: string, verdict: Verdict | 'expired'): void {
     if (verdict === 'expired' && this.#kept.has(operationId)) return
-    if (this.#kept.size >= keptMax) {
-      for (const oldest of this.#kept.keys()) {
-        this.#kept.delete(oldest)
-        break
-      }
-    }
+    dropOldest(this.#kept)
     this.#kept.set(operationId, verdict)
   }
 
-  #tell(resolving: Resolving, verdict: Verdict | 'expired'): void {
+  #tell(resolving: Resolving, verdict: Verdict | 'expired', read: ReadAnswer): void {
     try {
-      resolving.succeed(this.#resolution(verdict))
+      resolving.succeed(resolutionOf(verdict, read))
     } catch (error) {
       if (!(error instanceof UndecodableValue)) throw error
       resolving.fail(
@@ -155,12 +157,21 @@ export class Resolves {
       )
     }
   }
+}
 
-  #resolution(verdict: Verdict | 'expired'): Resolution<unknown> {
-    if (verdict === 'expired') return 'expired'
-    if (verdict.status !== 0) return 'not-applied'
-    return { applied: appliedOf(verdict.revision, verdict.answer, this.#codec) }
+/** Makes room for one more. */
+function dropOldest(map: Map<string, unknown>): void {
+  if (map.size < keptMax) return
+  for (const oldest of map.keys()) {
+    map.delete(oldest)
+    return
   }
+}
+
+function resolutionOf(verdict: Verdict | 'expired', read: ReadAnswer): Resolution<unknown> {
+  if (verdict === 'expired') return 'expired'
+  if (verdict.status !== 0) return 'not-applied'
+  return { applied: read(verdict.revision, verdict.answer) as AppliedResult<unknown> }
 }
 
 /** One resolve record, asked again until it is answered. */

@@ -4,11 +4,12 @@ import { StrettoError } from '../base/errors.ts'
 import type { Packed } from '../record/pack.ts'
 import type { Net } from '../transport/net.ts'
 import { Admins } from './admins.ts'
+import type { ReadAnswer } from './answers.ts'
 import { Call, Wait } from './call.ts'
 import { Cluster } from './cluster.ts'
 import type { Connection } from './connection.ts'
 import type { Context } from './context.ts'
-import type { Codec } from './encoding.ts'
+import type { Corner } from './corner.ts'
 import { Endpoints } from './endpoints.ts'
 import { Links } from './links.ts'
 import { type CallOptions, checkNames, type Duration, known, msOf, type WriteOptions } from './options.ts'
@@ -17,7 +18,7 @@ import { type Read, Reads, type ReadTerms } from './reads.ts'
 import { Requests } from './requests.ts'
 import { Resolves } from './resolves.ts'
 import { tickOf, Wheel } from './wheel.ts'
-import { timedOut, Write, type WriteKind } from './write.ts'
+import { timedOut, Write } from './write.ts'
 import { Writes } from './writes.ts'
 
 const timeoutMsDefault = 5000
@@ -30,6 +31,16 @@ export interface ClientParts {
   readonly net: Net
 }
 
+/** A command to be sent, and how its answer is read. */
+export interface Writing {
+  readonly read: ReadAnswer
+  /** Where the entry that failed a condition is read; null where there are no entries. */
+  readonly corner: Corner | null
+  readonly command: Packed
+  /** What the keys and values in it take. */
+  readonly contentBytes: number
+}
+
 export interface SessionOptions {
   /** For calls that name none of their own; 5 s by default. */
   readonly timeout?: Duration | undefined
@@ -40,16 +51,17 @@ export interface SessionOptions {
 
 /**
  * A client of a cluster, whatever its machine. It connects with the first call, and again by itself. All calls reject with
- * a `StrettoError` (or with the reason of their signal), whose `fate` says whether a write may have been applied.
+ * a `StrettoError` (or with the reason of their signal), whose `fate` says whether a write may have been applied. The rooms
+ * of the client are built on it; its users see the key-value client, or that of their own machine.
  */
-export abstract class SessionClient implements AsyncDisposable {
+export class SessionClient implements AsyncDisposable {
   /** The members of the cluster. */
   readonly cluster: Cluster
-  protected readonly codec: Codec<unknown>
-  protected readonly context: Context
-  protected readonly ranges: Ranges
-  protected readonly resolves: Resolves
-  protected readonly timeoutMs: number
+  readonly context: Context
+  readonly ranges: Ranges
+  readonly resolves: Resolves
+  /** For calls that name no timeout of their own. */
+  readonly timeoutMs: number
   readonly #links: Links
   readonly #writes: Writes
   readonly #reads: Reads
@@ -62,8 +74,7 @@ export abstract class SessionClient implements AsyncDisposable {
   #closed = false
 
   /** @throws StrettoError BAD_REQUEST */
-  constructor({ env, net }: ClientParts, endpoints: readonly string[], codec: Codec<unknown>, options: SessionOptions) {
-    this.codec = codec
+  constructor({ env, net }: ClientParts, endpoints: readonly string[], options: SessionOptions) {
     this.timeoutMs = msOf(options.timeout ?? timeoutMsDefault, 'timeout')
     const wheel = new Wheel(env)
     const requests = new Requests()
@@ -78,7 +89,7 @@ export abstract class SessionClient implements AsyncDisposable {
       if (this.#closing !== null) this.#takeTurn()
     }
     this.context = { env, wheel, requests, links: this.#links, takeTurn, ended, seenIndex: 0 }
-    this.resolves = new Resolves(this.context, codec)
+    this.resolves = new Resolves(this.context)
     this.#writes = new Writes(this.context, this.resolves)
     this.#reads = new Reads(this.context)
     const admins = new Admins(this.context)
@@ -121,7 +132,7 @@ export abstract class SessionClient implements AsyncDisposable {
   }
 
   /** Faults of a call are rejections, never thrown. */
-  protected attempt<T>(call: () => Promise<T>): Promise<T> {
+  attempt<T>(call: () => Promise<T>): Promise<T> {
     try {
       this.refuseIfClosed()
       this.#links.start()
@@ -131,24 +142,21 @@ export abstract class SessionClient implements AsyncDisposable {
     }
   }
 
-  protected refuseIfClosed(): void {
+  refuseIfClosed(): void {
     if (this.#closing !== null) throw stopped()
   }
 
-  protected deadline({ timeout }: CallOptions): number {
+  /** When the call made now is given up, in milliseconds of the Env's clock. */
+  deadline({ timeout }: CallOptions): number {
     this.#takeTurn()
     return this.#tickNow + (timeout === undefined ? this.timeoutMs : msOf(timeout, 'timeout'))
   }
 
-  protected sendWrite(
-    kind: WriteKind,
-    command: Packed,
-    contentBytes: number,
-    options: WriteOptions = noOptions
-  ): Promise<never> {
+  sendWrite({ read, corner, command, contentBytes }: Writing, options: WriteOptions = noOptions): Promise<never> {
     const deadline = this.deadline(options)
-    const write = new Write(this.#writes, this.codec, {
-      kind,
+    const write = new Write(this.#writes, {
+      read,
+      corner,
       command,
       bytes: contentBytes + commandCost,
       calledAt: this.#tickNow,
@@ -160,7 +168,7 @@ export abstract class SessionClient implements AsyncDisposable {
     return write.promise
   }
 
-  protected sendRead(read: Read, terms: ReadTerms, bytes: number, signal: AbortSignal | undefined): Promise<never> {
+  sendRead(read: Read, terms: ReadTerms, bytes: number, signal: AbortSignal | undefined): Promise<never> {
     if (signal !== undefined) read.heed(signal)
     if (!read.settled) this.#reads.add(read, terms, bytes)
     return read.promise

@@ -2,9 +2,11 @@
 import { codeOfNumber, type ErrorCode, type ErrorDetails, type Fate, StrettoError } from '../base/errors.ts'
 import type { Packed } from '../record/pack.ts'
 import type { Applied } from '../wire/client.ts'
+import { plainAnswer, type ReadAnswer } from './answers.ts'
 import { Call } from './call.ts'
-import type { Codec } from './encoding.ts'
-import { entryOrNull, numberOf, UndecodableValue, unpackAnswer } from './entry.ts'
+import type { Corner } from './corner.ts'
+import { UndecodableValue } from './encoding.ts'
+import { entryOrNull, unpackAnswer } from './entry.ts'
 
 export type Verdict = NonNullable<NonNullable<Applied['each']>[number]>
 
@@ -15,13 +17,11 @@ export interface WriteOwner {
   late(write: Write): void
 }
 
-/** What the result of the call looks like. */
-export type WriteKind = 'plain' | 'previous' | 'delete' | 'deletePrevious' | 'increment' | 'bytes'
-
 export class Write extends Call {
   readonly owner: WriteOwner
-  readonly codec: Codec<unknown>
-  readonly kind: WriteKind
+  readonly read: ReadAnswer
+  /** Where the entry that failed its condition is read; null where there are no entries. */
+  readonly corner: Corner | null
   /** For the frame. */
   readonly command: Packed
   /** About how many bytes it takes in the frame. */
@@ -36,11 +36,11 @@ export class Write extends Call {
   /** It has been moved to a new session once, because the old one was gone. */
   renewed = false
 
-  constructor(owner: WriteOwner, codec: Codec<unknown>, terms: WriteTerms) {
+  constructor(owner: WriteOwner, terms: WriteTerms) {
     super()
     this.owner = owner
-    this.codec = codec
-    this.kind = terms.kind
+    this.read = terms.read
+    this.corner = terms.corner
     this.command = terms.command
     this.bytes = terms.bytes
     this.calledAt = terms.calledAt
@@ -58,7 +58,7 @@ export class Write extends Call {
 
   /** It was executed and has nothing to say but its revision. */
   appliedPlainly(revision: number): void {
-    if (this.kind === 'plain') this.succeed({ revision })
+    if (this.read === plainAnswer) this.succeed({ revision })
     else this.#applied(revision, null)
   }
 
@@ -66,26 +66,12 @@ export class Write extends Call {
   judged(verdict: Verdict, operationId: string): void {
     if (this.settled) return
     if (verdict.status === 0) this.#applied(verdict.revision, verdict.answer)
-    else this.fail(refusalOf(verdict, operationId, this.codec))
+    else this.fail(refusalOf(verdict, operationId, this.corner))
   }
 
   #applied(revision: number, answer: Uint8Array | null): void {
-    if (this.kind === 'plain') {
-      this.succeed({ revision })
-      return
-    }
-    if (this.kind === 'bytes') {
-      this.succeed({ revision, answer: answer === null ? null : new Uint8Array(answer) })
-      return
-    }
-    if (answer === null) {
-      // Applied before, when this client did not hear of it, with an answer too large to be kept.
-      const deleted = this.kind === 'deletePrevious' ? { deleted: 1 } : {}
-      this.succeed({ revision, ...deleted, resultGone: true })
-      return
-    }
     try {
-      this.succeed(this.#result(revision, unpackAnswer(answer)))
+      this.succeed(this.read(revision, answer))
     } catch (error) {
       if (!(error instanceof UndecodableValue)) throw error
       this.fail(
@@ -93,19 +79,11 @@ export class Write extends Call {
       )
     }
   }
-
-  #result(revision: number, fields: readonly Packed[]): unknown {
-    if (this.kind === 'increment') return { value: numberOf(fields[0]), revision }
-    if (this.kind === 'previous') return { revision, previous: entryOrNull(fields[0], this.codec) }
-    const deleted = numberOf(fields[0])
-    return this.kind === 'delete'
-      ? { revision, deleted }
-      : { revision, deleted, previous: entryOrNull(fields[1], this.codec) }
-  }
 }
 
 export interface WriteTerms {
-  readonly kind: WriteKind
+  readonly read: ReadAnswer
+  readonly corner: Corner | null
   readonly command: Packed
   readonly bytes: number
   readonly calledAt: number
@@ -119,9 +97,9 @@ export interface Gathered {
   gaveUp(): void
 }
 
-function refusalOf(verdict: Verdict, operationId: string, codec: Codec<unknown>): StrettoError {
+function refusalOf(verdict: Verdict, operationId: string, corner: Corner | null): StrettoError {
   const code = codeOfNumber(verdict.status)
-  if (code === 'CONDITION_FAILED') return conditionFailed(verdict, codec, operationId)
+  if (code === 'CONDITION_FAILED') return conditionFailed(verdict, corner, operationId)
   const fate = code === 'SESSION_EXPIRED' ? 'unknown' : 'not-applied'
   return new StrettoError(code, refusalTexts[code] ?? `refused: ${code}`, { fate, operationId })
 }
@@ -133,12 +111,12 @@ const refusalTexts: Readonly<Partial<Record<ErrorCode, string>>> = {
   TOO_LARGE: 'not applied: the request or its answer would be too large'
 }
 
-function conditionFailed(verdict: Verdict, codec: Codec<unknown>, operationId: string): StrettoError {
+function conditionFailed(verdict: Verdict, corner: Corner | null, operationId: string): StrettoError {
   const details: { -readonly [name in keyof ErrorDetails]: ErrorDetails[name] } = { operationId }
-  if (verdict.answer !== null) {
+  if (verdict.answer !== null && corner !== null) {
     const [packed] = unpackAnswer(verdict.answer)
     try {
-      details.current = entryOrNull(packed, codec)
+      details.current = entryOrNull(packed, corner)
     } catch (error) {
       if (!(error instanceof UndecodableValue)) throw error
       details.cause = error.cause

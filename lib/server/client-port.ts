@@ -233,8 +233,9 @@ class ClientLink implements LinkHandler {
       },
       error => {
         if (this.#closed) return
-        if (scan !== null) this.#openScan(question, scan, machine, error)
-        else if (error !== null) this.#refuse(question.number, error)
+        const refused = error ?? tooOld(question, node)
+        if (scan !== null) this.#openScan(question, scan, machine, refused)
+        else if (refused !== null) this.#refuse(question.number, refused)
         else this.#answer(question, node, machine)
       }
     )
@@ -367,6 +368,13 @@ class ClientLink implements LinkHandler {
     }
     this.#timer = this.#parts.env.after(10, look)
   }
+}
+
+/** A node out of touch for longer than the reader puts up with: another one may do. */
+function tooOld({ maxAgeMs }: Question, { ageMs }: Node): StrettoError | null {
+  if (maxAgeMs === 0 || ageMs <= maxAgeMs) return null
+  const text = `the state of this node may be ${Math.ceil(ageMs)} ms old: ${maxAgeMs} ms at most were asked for`
+  return new StrettoError('UNAVAILABLE', text, { retryAfterMs: 50 })
 }
 
 /** The frame that tells a client what became of its record. */

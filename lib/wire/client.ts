@@ -6,13 +6,15 @@
 //   1, 2  command and resolve: a draft record as it will stand in the log (`record/record.ts`), with the request number in
 //         the place of the term (12 u32) and the client's patience in milliseconds in that of the index (16 u64)
 //   64    hello      8: msgpack [protocol min, protocol max, name, token | null]
-//   65    read       flags: consistency · 8 u32 number · 12 u32 patience in ms · 16 u64 least index · 24 u64 least revision
+//   65    read       flags: consistency · 8 u32 number · 12 u32 patience in ms · 16 u64 least index, or of a stale read
+//                    the most age in ms, 0 for any · 24 u64 least revision
 //                    32: the question, in the machine's language
 //   66    scan       as read; the answer comes as pages
-//   67    credit     8 u32 number of the scan · 12 u32 bytes that may now be sent
-//   68    cancel     8 u32 number of the scan
+//   67    credit     8 u32 number of the scan or watch · 12 u32 bytes that may now be sent
+//   68    cancel     8 u32 number of the scan or watch
 //   69    ping       8 u32 number
 //   70    admin      in `wire/admin.ts`
+//   71    watch      in `wire/watch.ts`
 // From the node
 //   80    welcome    8: msgpack [protocol, cluster id, node id, cluster time, leader | null, [[id, address], ...],
 //                    request bytes max]; sent again, as news, whenever leader or members change
@@ -25,6 +27,7 @@
 //   84    page       flags: 1 = last · 8 u32 number of the scan · 12: the page, in the machine's language
 //   85    pong       8 u32 number
 //   86    settled    in `wire/admin.ts`
+//   87    events, 88 entries, 89 progress: in `wire/watch.ts`
 import { readU32, readU64, writeU32, writeU64 } from '../base/bytes.ts'
 import { codeOfNumber, type ErrorCode, type Fate, numberOfCode, StrettoError } from '../base/errors.ts'
 import type { Verdict } from '../machine/answer.ts'
@@ -48,13 +51,17 @@ export const frameKind = {
   cancel: 68,
   ping: 69,
   admin: 70,
+  watch: 71,
   welcome: 80,
   applied: 81,
   refused: 82,
   answered: 83,
   page: 84,
   pong: 85,
-  settled: 86
+  settled: 86,
+  events: 87,
+  entries: 88,
+  progress: 89
 } as const
 
 /** In the order of their numbers on the wire. */
@@ -101,6 +108,8 @@ export interface Question {
   /** The node must have applied at least this index, and the machine be at least at this revision. */
   readonly leastIndex: number
   readonly leastRevision: number
+  /** Of a stale read, which has no least index: how long ago, in ms, the node may have heard of a leader; 0 for any time. */
+  readonly maxAgeMs: number
   readonly body: Uint8Array
 }
 
@@ -109,7 +118,7 @@ export function writeQuestion(question: Question): Uint8Array {
   frame[5] = consistencies.indexOf(question.consistency)
   writeU32(frame, 8, question.number)
   writeU32(frame, 12, question.patienceMs)
-  writeU64(frame, 16, question.leastIndex)
+  writeU64(frame, 16, question.consistency === 'stale' ? question.maxAgeMs : question.leastIndex)
   writeU64(frame, 24, question.leastRevision)
   frame.set(question.body, questionHeadBytes)
   return frame
@@ -118,15 +127,16 @@ export function writeQuestion(question: Question): Uint8Array {
 export function readQuestion(frame: Uint8Array): Question {
   const consistency = consistencies[frame[5]!]
   if (frame.length < questionHeadBytes || consistency === undefined) throw malformed('read')
-  const leastIndex = readU64(frame, 16)
+  const least = readU64(frame, 16)
   const leastRevision = readU64(frame, 24)
-  if (!Number.isSafeInteger(leastIndex) || !Number.isSafeInteger(leastRevision)) throw malformed('read')
+  if (!Number.isSafeInteger(least) || !Number.isSafeInteger(leastRevision)) throw malformed('read')
   return {
     scan: frame[4] === frameKind.scan,
     number: readU32(frame, 8),
     consistency,
     patienceMs: readU32(frame, 12),
-    leastIndex,
+    leastIndex: consistency === 'stale' ? 0 : least,
+    maxAgeMs: consistency === 'stale' ? least : 0,
     leastRevision,
     body: frame.subarray(questionHeadBytes)
   }

@@ -74,7 +74,7 @@ void t.test('results: previous entries, conditions, what failed them', async t =
 void t.test('faults of a call reject and never throw', async t => {
   const rig = new ClientRig()
   const db = await rig.readyClient()
-  const wrong: PutOptions & { ttl: number } = { ttl: 1000 }
+  const wrong: PutOptions & { tll: number } = { tll: 1000 }
   const faults: [string, () => Promise<unknown>][] = [
     ['BAD_REQUEST', () => db.put('', 'x')],
     ['TOO_LARGE', () => db.put('k', 'x'.repeat(1_048_577))],

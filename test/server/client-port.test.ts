@@ -158,7 +158,7 @@ class Bed {
 
 function question(options: Partial<Question> = {}): Uint8Array {
   const plain = { scan: false, number: 1, consistency: 'linearizable', patienceMs: 0 } as const
-  return writeQuestion({ ...plain, leastIndex: 0, leastRevision: 0, body: nothing, ...options })
+  return writeQuestion({ ...plain, leastIndex: 0, leastRevision: 0, maxAgeMs: 0, body: nothing, ...options })
 }
 
 function kinds(frames: readonly Uint8Array[]): (number | undefined)[] {
@@ -364,6 +364,22 @@ t.test('a stale read needs no leader, and says how old its state may be', async 
   ])
   bed.play.time.run(300)
   t.match(link.take().map(readRefused), [{ number: 4, code: 'TIMED_OUT' }])
+})
+
+t.test('a node whose state may be older than a stale read puts up with does not answer it', async t => {
+  const bed = new Bed({ count: 3 })
+  bed.play.append(2, 1)
+  const { link, handler } = bed.greeted()
+  bed.play.time.run(120)
+  handler.message(question({ number: 1, consistency: 'stale', maxAgeMs: 119 }))
+  handler.message(question({ number: 2, consistency: 'stale', maxAgeMs: 120 }))
+  handler.message(question({ number: 3, consistency: 'stale', maxAgeMs: 119, scan: true }))
+  bed.settle()
+  t.match(link.take().map(readRefused), [
+    { number: 1, code: 'UNAVAILABLE', retryAfterMs: 50, text: /120 ms old: 119 ms at most/ },
+    { number: 3, code: 'UNAVAILABLE', retryAfterMs: 50 }
+  ])
+  t.equal(bed.machine.queries.length, 1)
 })
 
 t.test('a read waits until the store has reached the revision it asks for', async t => {

@@ -51,15 +51,19 @@ const frames: Readonly<Record<string, Kind<never>>> = {
     client.readHello
   ),
   question: kind(
-    fc.record({
-      scan: fc.boolean(),
-      number: u32,
-      consistency,
-      patienceMs: u32,
-      leastIndex: count,
-      leastRevision: count,
-      body: bytes
-    }),
+    fc
+      .record({
+        scan: fc.boolean(),
+        number: u32,
+        consistency,
+        patienceMs: u32,
+        leastIndex: count,
+        leastRevision: count,
+        maxAgeMs: count,
+        body: bytes
+      })
+      // The two share a place: what a stale read asks for is an age.
+      .map(one => (one.consistency === 'stale' ? { ...one, leastIndex: 0 } : { ...one, maxAgeMs: 0 })),
     client.writeQuestion,
     client.readQuestion
   ),
@@ -237,6 +241,7 @@ t.test('the bytes of protocol 1 are what they always were', async t => {
       patienceMs: 5000,
       leastIndex: 7,
       leastRevision: 8,
+      maxAgeMs: 0,
       body: pack([kv.packRequest({ op: 'get', key: Uint8Array.of(97), atRevision: 0 })])
     }),
     client.writeSmall(client.frameKind.credit, 5, 1_048_576),

@@ -1,0 +1,228 @@
+// The key-value interface, of the whole store or of a corner of it: what users call.
+import { StrettoError } from '../base/errors.ts'
+import type { Packed } from '../record/pack.ts'
+import { type Command, packCommand } from '../wire/kv/commands.ts'
+import { packRequest } from '../wire/kv/questions.ts'
+import { deletedAnswer, deletedEntryAnswer, plainAnswer, putAnswer, type ReadAnswer, valueAnswer } from './answers.ts'
+import {
+  conditionOf,
+  consistencyOf,
+  contradiction,
+  fencingOf,
+  leaseIdOf,
+  maxStalenessOf,
+  minRevisionOf
+} from './conditions.ts'
+import type { Corner } from './corner.ts'
+import type { Key } from './encoding.ts'
+import type { DeleteResult, Entry, IncrementResult, PutResult, Reading, Resolution } from './entry.ts'
+import {
+  type CallOptions,
+  type CountOptions,
+  checkNames,
+  countOf,
+  type DeleteOptions,
+  type GetOptions,
+  known,
+  msOf,
+  type PutOptions,
+  type RangeOptions,
+  type ReadOptions,
+  type WriteOptions
+} from './options.ts'
+import { OpenRange, type Range, type Ranged, type RangeTerms } from './ranges.ts'
+import { Read, type ReadKind } from './reads.ts'
+import type { SessionClient } from './session-client.ts'
+
+/**
+ * All keys, or those under a prefix. Calls reject with a `StrettoError` (or with the reason of their signal), whose `fate`
+ * says whether a write may have been applied.
+ */
+export class Store<V> {
+  protected readonly session: SessionClient
+  protected readonly corner: Corner
+
+  constructor(session: SessionClient, corner: Corner) {
+    this.session = session
+    this.corner = corner
+  }
+
+  put(key: Key, value: V, options?: PutOptions): Promise<PutResult<V>> {
+    return this.session.attempt(() => {
+      if (options === undefined) {
+        const command: Command = { ...plainPut, key: this.corner.key(key), value: this.corner.value(value) }
+        return this.#write(plainAnswer, command, command.value.length, undefined)
+      }
+      checkNames(options, known.put)
+      const { ttl, lease, previous = false } = options
+      if (ttl !== undefined && lease !== undefined) throw contradiction('ttl', 'lease')
+      const bytes = this.corner.value(value)
+      const command: Command = {
+        op: 'put',
+        key: this.corner.key(key),
+        value: bytes,
+        ifRevision: conditionOf(options),
+        previous,
+        ttlMs: ttl === undefined ? 0 : Math.ceil(msOf(ttl, 'ttl')),
+        leaseId: lease === undefined ? 0 : leaseIdOf(lease),
+        fencing: fencingOf(options)
+      }
+      const read = previous || ttl !== undefined ? putAnswer(this.corner, previous) : plainAnswer
+      return this.#write(read, command, bytes.length, options)
+    })
+  }
+
+  delete(key: Key, options: DeleteOptions = {}): Promise<DeleteResult<V>> {
+    return this.session.attempt(() => {
+      checkNames(options, known.delete)
+      const { previous = false } = options
+      const command: Command = {
+        op: 'delete',
+        key: this.corner.key(key),
+        ifRevision: conditionOf(options),
+        previous,
+        fencing: fencingOf(options)
+      }
+      return this.#write(previous ? deletedEntryAnswer(this.corner) : deletedAnswer, command, 0, options)
+    })
+  }
+
+  /** Adds to the whole number that the value spells in decimal; an absent key counts as 0. */
+  increment(key: Key, by = 1, options: WriteOptions = {}): Promise<IncrementResult> {
+    return this.session.attempt(() => {
+      checkNames(options, known.increment)
+      if (!Number.isSafeInteger(by)) throw new StrettoError('BAD_REQUEST', 'increment: a whole number')
+      return this.#write(valueAnswer, { op: 'increment', key: this.corner.key(key), by }, 0, options)
+    })
+  }
+
+  get(key: Key, options?: GetOptions): Promise<Entry<V> | null> {
+    return this.session.attempt(() => this.#get('entry', [key], options))
+  }
+
+  /** Like `get`, and says what the answer was served from. */
+  read(key: Key, options?: GetOptions): Promise<Reading<V>> {
+    return this.session.attempt(() => this.#get('reading', [key], options))
+  }
+
+  /** The entries of several keys, all at one revision, in the order of the keys; null where there is none. */
+  getMany(keys: readonly Key[], options?: GetOptions): Promise<(Entry<V> | null)[]> {
+    return this.session.attempt((): Promise<(Entry<V> | null)[]> => {
+      return keys.length === 0 ? Promise.resolve([]) : this.#get('many', keys, options)
+    })
+  }
+
+  /** How many keys there are. */
+  count(options: CountOptions = {}): Promise<number> {
+    return this.session.attempt(() => {
+      checkNames(options, known.count)
+      const { from, to } = this.corner.range(options)
+      return this.#ask('count', [packRequest({ op: 'count', from, to })], [], from.length, options)
+    })
+  }
+
+  /** Streams entries, all at one revision; `timeout` is how long to wait for the next of them. Faults reject the first `next`. */
+  range<KeysOnly extends boolean = false>(
+    options: RangeOptions & { readonly keysOnly?: KeysOnly | undefined } = {}
+  ): Range<Ranged<V, KeysOnly>> {
+    const { context, ranges } = this.session
+    try {
+      return new OpenRange(context, ranges, this.corner, this.#rangeTerms(options))
+    } catch (error) {
+      const refused = new OpenRange(context, ranges, this.corner, noTerms)
+      refused.fail(error)
+      return refused
+    }
+  }
+
+  /**
+   * What became of a write whose fate was unknown, by the `operationId` of its error. After `not-applied` it never will
+   * be applied.
+   */
+  resolve(operationId: string, options: CallOptions = {}): Promise<Resolution<V>> {
+    return this.session.attempt(() => {
+      checkNames(options, known.call)
+      return this.session.resolves.ask(operationId, this.corner, this.session.deadline(options), options.signal)
+    })
+  }
+
+  /** The same interface under a prefix: its keys are given and come back without it. @throws StrettoError BAD_REQUEST, TOO_LARGE */
+  namespace(prefix: Key): Store<V> {
+    return new Store<V>(this.session, this.corner.within(prefix))
+  }
+
+  #write(
+    read: ReadAnswer,
+    command: Command & { readonly key: Uint8Array },
+    valueBytes: number,
+    options: WriteOptions | undefined
+  ): Promise<never> {
+    const contentBytes = command.key.length + valueBytes
+    return this.session.sendWrite({ read, corner: this.corner, command: packCommand(command), contentBytes }, options)
+  }
+
+  #rangeTerms(options: RangeOptions): RangeTerms {
+    checkNames(options, known.range)
+    const { limit, atRevision, timeout, signal = null, reverse = false, keysOnly = false } = options
+    return {
+      ...this.corner.range(options),
+      limit: limit === undefined ? 0 : countOf(limit, 'limit', 1),
+      reverse,
+      keysOnly,
+      atRevision: atRevision === undefined ? 0 : countOf(atRevision, 'atRevision', 1),
+      consistency: consistencyOf(options),
+      minRevision: minRevisionOf(options),
+      maxAgeMs: maxStalenessOf(options),
+      timeoutMs: timeout === undefined ? this.session.timeoutMs : msOf(timeout, 'timeout'),
+      signal
+    }
+  }
+
+  #get(kind: ReadKind, keys: readonly Key[], options: GetOptions = noOptions): Promise<never> {
+    if (options !== noOptions) checkNames(options, known.get)
+    const atRevision = options.atRevision === undefined ? 0 : countOf(options.atRevision, 'atRevision', 1)
+    const requests: Packed[] = []
+    const texts: (string | undefined)[] = []
+    let bytes = 0
+    for (const key of keys) {
+      const encoded = this.corner.key(key)
+      bytes += encoded.length + 4
+      requests.push(packRequest({ op: 'get', key: encoded, atRevision }))
+      texts.push(typeof key === 'string' ? key : undefined)
+    }
+    return this.#ask(kind, requests, texts, bytes, options)
+  }
+
+  #ask(
+    kind: ReadKind,
+    requests: readonly Packed[],
+    texts: readonly (string | undefined)[],
+    bytes: number,
+    options: ReadOptions
+  ): Promise<never> {
+    const terms = {
+      consistency: consistencyOf(options),
+      minRevision: minRevisionOf(options),
+      maxAgeMs: maxStalenessOf(options),
+      deadline: this.session.deadline(options)
+    }
+    return this.session.sendRead(new Read(kind, this.corner, requests, texts), terms, bytes, options.signal)
+  }
+}
+
+const noOptions = {}
+const plainPut = { op: 'put', ifRevision: null, previous: false } as const
+/** Of a range that ends with its fault before it begins. */
+const noTerms: RangeTerms = {
+  from: new Uint8Array(0),
+  to: null,
+  limit: 0,
+  reverse: false,
+  keysOnly: false,
+  atRevision: 0,
+  consistency: 'linearizable',
+  minRevision: 0,
+  maxAgeMs: 0,
+  timeoutMs: 0,
+  signal: null
+}
