@@ -1,29 +1,28 @@
-// Runs every workload at every depth against one cluster, with the load in a process of its own.
+// Runs one workload after the other against one cluster, with the load in a process of its own.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { launcherFile } from '../bin/launcher.ts'
 import type { LoadJob, LoadResult } from './load.ts'
 import { cpuUsOf } from './machine.ts'
-import type { BenchRun, Workload } from './report.ts'
+import type { PlannedRun } from './plan.ts'
+import type { BenchRun } from './report.ts'
+import type { Store } from './workloads.ts'
 
 export interface BenchSettings {
   readonly endpoints: readonly string[]
   /** Process ids of the nodes, empty where they are not known. */
   readonly pids: readonly number[]
+  readonly plan: readonly PlannedRun[]
+  readonly store: Store
   readonly warmUpMs: number
   readonly durationMs: number
   readonly progress: (done: number, total: number, what: string) => void
 }
 
-export const keysCount = 10_000
-export const valueBytes = 256
-const workloads: readonly Workload[] = ['put', 'get']
-const depths = [1, 64, 256, 1_000]
-
 /** To the load's process. */
 export type LoadRequest =
-  | { readonly kind: 'fill'; readonly endpoints: readonly string[]; readonly keys: number; readonly valueBytes: number }
-  | { readonly kind: 'run'; readonly job: LoadJob }
+  | { readonly kind: 'fill'; readonly endpoints: readonly string[]; readonly store: Store }
+  | { readonly kind: 'run'; readonly connections: number; readonly job: LoadJob }
 
 /** And from it. */
 export type LoadReply =
@@ -33,54 +32,56 @@ export type LoadReply =
   | { readonly kind: 'failed'; readonly text: string }
 
 export async function runClusterBench(settings: BenchSettings): Promise<BenchRun[]> {
-  const { endpoints, progress } = settings
+  const { endpoints, plan, store, progress } = settings
   const load = new LoadProcess()
   const runs: BenchRun[] = []
-  const total = workloads.length * depths.length
   try {
-    progress(0, total, 'filling')
-    await load.ask({ kind: 'fill', endpoints, keys: keysCount, valueBytes }, 'filled', () => {})
-    for (const workload of workloads) {
-      for (const inFlight of depths) {
-        progress(runs.length, total, `${workload}, ${inFlight} in flight`)
-        runs.push(await measure(load, settings, workload, inFlight))
-      }
+    progress(0, plan.length, 'filling')
+    await load.ask({ kind: 'fill', endpoints, store }, 'filled', () => {})
+    for (const run of plan) {
+      progress(runs.length, plan.length, describe(run))
+      runs.push(await measure(load, settings, run))
     }
-    progress(total, total, 'done')
+    progress(plan.length, plan.length, 'done')
     return runs
   } finally {
     await load.close()
   }
 }
 
-async function measure(
-  load: LoadProcess,
-  settings: BenchSettings,
-  workload: Workload,
-  inFlight: number
-): Promise<BenchRun> {
-  const { warmUpMs, durationMs, pids } = settings
-  const job = { workload, inFlight, warmUpMs, durationMs, keys: keysCount, valueBytes, seed: inFlight }
+function describe({ workload, connections, pace }: PlannedRun): string {
+  const how = 'inFlight' in pace ? `${pace.inFlight} in flight` : `${pace.perSecond} a second`
+  return connections === 1 ? `${workload}, ${how}` : `${workload}, ${how}, ${connections} connections`
+}
+
+async function measure(load: LoadProcess, settings: BenchSettings, run: PlannedRun): Promise<BenchRun> {
+  const { warmUpMs, durationMs, pids, store } = settings
+  const { workload, connections, pace } = run
+  const job = { ...store, workload, pace, warmUpMs, durationMs, seed: connections }
   const cpu: { begin: number | null; end: number | null } = { begin: null, end: null }
-  const reply = await load.ask({ kind: 'run', job }, 'result', at => {
+  const reply = await load.ask({ kind: 'run', connections, job }, 'result', at => {
     cpu[at] = pids.length === 0 ? null : cpuUsOf(pids)
   })
   const { result } = reply
-  if (result.operations === 0)
-    throw new Error(`no ${workload} was answered: ${result.firstError ?? 'for no reason given'}`)
+  const { operations } = result
+  if (operations === 0)
+    throw new Error(`no ${workload} was answered: ${result.firstError ?? 'not within the measured time'}`)
+  const serverCpu = cpu.begin === null || cpu.end === null ? null : cpu.end - cpu.begin
   return {
     system: 'stretto',
     workload,
-    inFlight,
-    connections: 1,
-    opsPerSecond: rounded((result.operations * 1_000) / result.elapsedMs, 1),
+    inFlight: 'inFlight' in pace ? pace.inFlight : result.inFlightMax,
+    connections,
+    offeredPerSecond: 'perSecond' in pace ? pace.perSecond : null,
+    opsPerSecond: rounded((operations * 1_000) / result.elapsedMs, 1),
     p50Ms: rounded(result.p50Ms, 3),
     p99Ms: rounded(result.p99Ms, 3),
     p999Ms: rounded(result.p999Ms, 3),
+    maxMs: rounded(result.maxMs, 3),
+    spectrum: result.spectrum.map(([share, ms]) => [share, rounded(ms, 3)]),
     errors: result.errors,
-    serverCpuUsPerOp:
-      cpu.begin === null || cpu.end === null ? null : rounded((cpu.end - cpu.begin) / result.operations, 2),
-    clientCpuUsPerOp: rounded(result.cpuUs / result.operations, 2)
+    serverCpuUsPerOp: serverCpu === null ? null : rounded(serverCpu / operations, 2),
+    clientCpuUsPerOp: rounded(result.cpuUs / operations, 2)
   }
 }
 

@@ -1,16 +1,19 @@
-// The load: a closed loop with so many operations in flight over one client, and the latency of each.
+// The load: a closed loop with so many operations in flight, or an open one at a given rate; and the latency of each.
 import { createHistogram, performance } from 'node:perf_hooks'
 import { Random } from '../lib/base/random.ts'
 import type { Client } from '../lib/client/client.ts'
-import type { Workload } from './report.ts'
+import { type Operation, operationOf, type Store, type WorkloadName } from './workloads.ts'
 
-export interface LoadJob {
-  readonly workload: Workload
-  readonly inFlight: number
+export interface LoadJob extends Store {
+  readonly workload: WorkloadName
+  /**
+   * Closed: so many callers, each of which calls again once it is answered. Open: so many calls a second, whether the ones
+   * before are answered or not; their latency counts from the moment at which they were due, so that a slow answer is not
+   * hidden by the calls that it holds up (coordinated omission).
+   */
+  readonly pace: { readonly inFlight: number } | { readonly perSecond: number }
   readonly warmUpMs: number
   readonly durationMs: number
-  readonly keys: number
-  readonly valueBytes: number
   readonly seed: number
 }
 
@@ -20,64 +23,85 @@ export interface LoadResult {
   /** Text of the first error, for whoever wonders. */
   readonly firstError: string | null
   readonly elapsedMs: number
+  /** The most that were in flight at one time. */
+  readonly inFlightMax: number
   readonly p50Ms: number
   readonly p99Ms: number
   readonly p999Ms: number
+  readonly maxMs: number
+  /** Latencies for a plot: pairs of a share of the operations in percent, and milliseconds. */
+  readonly spectrum: readonly (readonly [number, number])[]
   readonly cpuUs: number
 }
 
 /** Called when the measured time begins and when it ends, so that others measure the same span. */
 export type Mark = (at: 'begin' | 'end') => void
 
-export async function runLoad(db: Client<Uint8Array>, job: LoadJob, mark: Mark): Promise<LoadResult> {
-  const load = new Load(db, job)
-  const loops = Array.from({ length: job.inFlight }, () => load.loop())
+/** Operations go to the clients in turn. */
+export async function runLoad(clients: readonly Client<Uint8Array>[], job: LoadJob, mark: Mark): Promise<LoadResult> {
+  const meter = new Meter()
+  const operation = operationOf(job.workload, job, new Random(job.seed, job.workload))
+  const ended =
+    'inFlight' in job.pace
+      ? runClosed(clients, operation, job.pace.inFlight, meter)
+      : runOpen(clients, operation, job.pace.perSecond, meter)
   await after(job.warmUpMs)
   mark('begin')
-  load.begin()
+  meter.begin()
   await after(job.durationMs)
-  const result = load.end()
+  meter.end()
   mark('end')
-  await Promise.all(loops)
-  return result
+  await ended
+  return meter.result()
 }
 
-/** Every key once, so that no read finds an absent one. */
-export async function fillKeys(db: Client<Uint8Array>, keys: number, valueBytes: number): Promise<void> {
-  const value = new Uint8Array(valueBytes).fill(120)
-  const batch = 500
-  for (let first = 0; first < keys; first += batch) {
-    const count = Math.min(batch, keys - first)
-    await Promise.all(Array.from({ length: count }, (_, at) => db.put(keyOf(first + at), value)))
+async function runClosed(
+  clients: readonly Client<Uint8Array>[],
+  operation: Operation,
+  inFlight: number,
+  meter: Meter
+): Promise<void> {
+  const caller = async (db: Client<Uint8Array>): Promise<void> => {
+    while (meter.running) await meter.measure(operation(db), performance.now())
   }
+  await Promise.all(Array.from({ length: inFlight }, (_, at) => caller(clients[at % clients.length]!)))
 }
 
-function keyOf(number: number): string {
-  return `bench/${String(number).padStart(8, '0')}`
+async function runOpen(
+  clients: readonly Client<Uint8Array>[],
+  operation: Operation,
+  perSecond: number,
+  meter: Meter
+): Promise<void> {
+  const open = new Set<Promise<void>>()
+  const begun = performance.now()
+  for (let number = 0; meter.running; ) {
+    const now = performance.now()
+    for (;;) {
+      const due = begun + (1_000 * number) / perSecond
+      if (due > now) break
+      const call = meter.measure(operation(clients[number++ % clients.length]!), due)
+      open.add(call)
+      void call.then(() => open.delete(call))
+    }
+    await after(1)
+  }
+  await Promise.all(open)
 }
 
-class Load {
-  readonly #db: Client<Uint8Array>
-  readonly #job: LoadJob
-  readonly #random: Random
-  readonly #keys: string[]
-  readonly #value: Uint8Array
+class Meter {
+  running = true
   readonly #latencies = createHistogram({ figures: 3 })
   #measuring = false
-  #running = true
   #operations = 0
   #errors = 0
   #firstError: string | null = null
+  #inFlight = 0
+  #inFlightMax = 0
   #begunAt = 0
+  #endedAt = Number.POSITIVE_INFINITY
   #cpu = process.cpuUsage()
-
-  constructor(db: Client<Uint8Array>, job: LoadJob) {
-    this.#db = db
-    this.#job = job
-    this.#random = new Random(job.seed, job.workload)
-    this.#keys = Array.from({ length: job.keys }, (_, at) => keyOf(at))
-    this.#value = Uint8Array.from({ length: job.valueBytes }, () => this.#random.below(256))
-  }
+  #cpuUs = 0
 
   begin(): void {
     this.#cpu = process.cpuUsage()
@@ -85,45 +109,53 @@ class Load {
     this.#measuring = true
   }
 
-  end(): LoadResult {
-    this.#measuring = false
-    this.#running = false
-    const elapsedMs = performance.now() - this.#begunAt
+  end(): void {
+    this.#endedAt = performance.now()
+    this.running = false
     const { user, system } = process.cpuUsage(this.#cpu)
-    const percentile = (share: number) => (this.#operations === 0 ? 0 : this.#latencies.percentile(share) / 1e6)
+    this.#cpuUs = user + system
+  }
+
+  /** Counts what is answered within the measured time, or answered later and was due in it. */
+  async measure(answered: Promise<void>, due: number): Promise<void> {
+    this.#inFlight++
+    let error: Error | null = null
+    await answered.catch((reason: Error) => {
+      error = reason
+    })
+    const now = performance.now()
+    this.#inFlightMax = Math.max(this.#inFlightMax, this.#inFlight)
+    this.#inFlight--
+    if (!this.#measuring || due > this.#endedAt) return
+    if (error === null) {
+      if (now <= this.#endedAt) this.#operations++
+      this.#latencies.record(Math.max(1, Math.round((now - due) * 1e6)))
+    } else {
+      this.#errors++
+      this.#firstError ??= (error as Error).message
+    }
+  }
+
+  result(): LoadResult {
+    const isEmpty = this.#latencies.count === 0
+    const percentile = (share: number): number => (isEmpty ? 0 : this.#latencies.percentile(share) / 1e6)
     return {
       operations: this.#operations,
       errors: this.#errors,
       firstError: this.#firstError,
-      elapsedMs,
+      elapsedMs: this.#endedAt - this.#begunAt,
+      inFlightMax: this.#inFlightMax,
       p50Ms: percentile(50),
       p99Ms: percentile(99),
       p999Ms: percentile(99.9),
-      cpuUs: user + system
-    }
-  }
-
-  /** One of the operations in flight: the next begins when the last is answered. */
-  async loop(): Promise<void> {
-    const writes = this.#job.workload === 'put'
-    while (this.#running) {
-      const key = this.#keys[this.#random.below(this.#keys.length)]!
-      const begun = performance.now()
-      try {
-        if (writes) await this.#db.put(key, this.#value)
-        else if ((await this.#db.get(key)) === null) throw new Error(`the key ${key} is absent`)
-      } catch (error) {
-        if (!this.#measuring) continue
-        this.#errors++
-        this.#firstError ??= error instanceof Error ? error.message : String(error)
-        continue
-      }
-      if (!this.#measuring) continue
-      this.#operations++
-      this.#latencies.record(Math.max(1, Math.round((performance.now() - begun) * 1e6)))
+      maxMs: isEmpty ? 0 : this.#latencies.max / 1e6,
+      spectrum: shares.map(share => [share, percentile(share)]),
+      cpuUs: this.#cpuUs
     }
   }
 }
+
+const shares = [1, 5, 10, 25, 50, 75, 90, 95, 99, 99.5, 99.9, 99.95, 99.99] as const
 
 function after(ms: number): Promise<void> {
   return new Promise(resolve => setTimeout(resolve, ms))

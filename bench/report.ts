@@ -1,8 +1,10 @@
 // What a benchmark hands on: the JSON that programs read, and the table for people.
+import type { Store, WorkloadName } from './workloads.ts'
 
 /** Field names are stable; more may be added. */
 export interface BenchReport {
   readonly machine: Machine
+  readonly store: Store
   readonly runs: readonly BenchRun[]
   /** Against other systems under the same load; empty, as none is run here yet. */
   readonly ratios: readonly Ratio[]
@@ -20,13 +22,18 @@ export interface Machine {
 
 export interface BenchRun {
   readonly system: 'stretto'
-  readonly workload: Workload
+  readonly workload: WorkloadName
   readonly inFlight: number
   readonly connections: number
+  /** Of an open loop, whose `inFlight` is the most there were; null for a closed one. */
+  readonly offeredPerSecond: number | null
   readonly opsPerSecond: number
   readonly p50Ms: number
   readonly p99Ms: number
   readonly p999Ms: number
+  readonly maxMs: number
+  /** Pairs of a share of the operations in percent, and milliseconds. */
+  readonly spectrum: readonly (readonly [number, number])[]
   readonly errors: number
   /** CPU of all nodes together; null where they are not processes of this machine that the benchmark started. */
   readonly serverCpuUsPerOp: number | null
@@ -35,16 +42,16 @@ export interface BenchRun {
 
 export interface Ratio {
   readonly peer: string
-  readonly workload: Workload
+  readonly workload: WorkloadName
   readonly inFlight: number
   readonly ratio: number
 }
 
-export type Workload = 'put' | 'get'
-
 export const runColumns = [
   'workload',
+  'offered',
   'in flight',
+  'links',
   'per second',
   'p50 ms',
   'p99 ms',
@@ -55,8 +62,13 @@ export const runColumns = [
 ]
 
 export function rowOfRun(run: BenchRun): (string | number)[] {
-  const { workload, inFlight, opsPerSecond, p50Ms, p99Ms, p999Ms, errors, serverCpuUsPerOp, clientCpuUsPerOp } = run
-  const times = [p50Ms, p99Ms, p999Ms].map(ms => ms.toFixed(2))
-  const cpu = [serverCpuUsPerOp?.toFixed(1) ?? '', clientCpuUsPerOp.toFixed(1)]
-  return [workload, inFlight, Math.round(opsPerSecond).toLocaleString('en'), ...times, errors, ...cpu]
+  const { workload, offeredPerSecond, inFlight, connections, opsPerSecond, errors } = run
+  const times = [run.p50Ms, run.p99Ms, run.p999Ms].map(ms => ms.toFixed(2))
+  const cpu = [run.serverCpuUsPerOp?.toFixed(1) ?? '', run.clientCpuUsPerOp.toFixed(1)]
+  const offered = offeredPerSecond === null ? 'closed' : `${grouped(offeredPerSecond)}/s`
+  return [workload, offered, inFlight, connections, grouped(opsPerSecond), ...times, errors, ...cpu]
+}
+
+function grouped(number: number): string {
+  return Math.round(number).toLocaleString('en')
 }

@@ -1,7 +1,8 @@
 // The load generator's process: takes jobs from the benchmark, one at a time, and answers with what it measured.
 import type { Command } from 'commander'
 import type { LoadReply, LoadRequest } from '../bench/cluster-bench.ts'
-import { fillKeys, runLoad } from '../bench/load.ts'
+import { runLoad } from '../bench/load.ts'
+import { fillStore } from '../bench/workloads.ts'
 import { type Client, connect } from '../lib/client/client.ts'
 import { faultText, UsageError } from '../lib/server/usage-error.ts'
 
@@ -12,7 +13,8 @@ export function benchLoad(command: Command): void {
 async function serveLoads(): Promise<void> {
   if (process.send === undefined) throw new UsageError("this is a part of 'stretto bench' and does nothing by itself")
   process.on('SIGINT', () => {}) // Ctrl-C is for the benchmark, whose end is the end of this process
-  let db: Client<Uint8Array> | null = null
+  const clients: Client<Uint8Array>[] = []
+  let endpoints: readonly string[] = []
   process.on('message', (request: LoadRequest) => {
     answer(request).catch((error: unknown) => tell({ kind: 'failed', text: faultText(error) }))
   })
@@ -20,13 +22,21 @@ async function serveLoads(): Promise<void> {
 
   async function answer(request: LoadRequest): Promise<void> {
     if (request.kind === 'fill') {
-      db = connect(request.endpoints, { valueEncoding: 'bytes' })
-      await fillKeys(db, request.keys, request.valueBytes)
+      endpoints = request.endpoints
+      await fillStore(await clientsUpTo(1).then(([first]) => first!), request.store)
       tell({ kind: 'filled' })
     } else {
-      if (db === null) throw new Error('a run before the keys were filled')
-      tell({ kind: 'result', result: await runLoad(db, request.job, at => tell({ kind: 'mark', at })) })
+      const some = await clientsUpTo(request.connections)
+      tell({ kind: 'result', result: await runLoad(some, request.job, at => tell({ kind: 'mark', at })) })
     }
+  }
+
+  /** The first so many, each with its connection. */
+  async function clientsUpTo(count: number): Promise<readonly Client<Uint8Array>[]> {
+    while (clients.length < count) clients.push(connect(endpoints, { valueEncoding: 'bytes' }))
+    const some = clients.slice(0, count)
+    await Promise.all(some.map(db => db.ready()))
+    return some
   }
 }
 

@@ -1,6 +1,7 @@
 // The command line against real nodes: processes, ports, disks and signals.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { t } from 'tap'
 import { launcherFile } from '../../bin/launcher.ts'
@@ -161,12 +162,34 @@ t.test('the demo tells its story to the end, and the benchmark measures', async 
   t.match(demo.out, /The longest pause between two acknowledgements was \d+ ms/)
   const [, acknowledged] = /^(\d+) writes acknowledged/m.exec(demo.out) ?? []
   t.match(demo.out, `all ${acknowledged} acknowledged writes are there`)
-  const bench = await runCli(['bench', '--json', '--duration', '200ms'])
+  const html = join(t.testdir({}), 'report.html')
+  const wishes = [
+    '--workloads',
+    'put,get,range100',
+    '--in-flight',
+    '1,64',
+    '--connections',
+    '1,2',
+    '--duration',
+    '200ms'
+  ]
+  const bench = await runCli(['bench', '--json', ...wishes, '--html', html])
   t.equal(bench.code, 0, bench.err)
-  const runs = [...bench.out.matchAll(/"workload":"(\w+)","inFlight":(\d+),"connections":1,"opsPerSecond":([\d.]+)/g)]
-  const names = runs.map(([, workload, inFlight]) => `${workload} ${inFlight}`)
-  t.strictSame(names, ['put 1', 'put 64', 'put 256', 'put 1000', 'get 1', 'get 64', 'get 256', 'get 1000'])
-  for (const [, , opsPerSecond] of runs) t.ok(Number(opsPerSecond) > 0)
+  const said = /"workload":"(\w+)","inFlight":(\d+),"connections":(\d),"offeredPerSecond":null,"opsPerSecond":([\d.]+)/g
+  const runs = [...bench.out.matchAll(said)]
+  const names = runs.map(([, workload, inFlight, connections]) => `${workload} ${inFlight} ${connections}`)
+  t.strictSame(
+    names,
+    ['put', 'get', 'range100'].flatMap(name => [`${name} 1 1`, `${name} 64 1`, `${name} 64 2`])
+  )
+  for (const [, , , , opsPerSecond] of runs) t.ok(Number(opsPerSecond) > 0)
+  t.match(readFileSync(html, 'utf8'), /<title>stretto benchmark/)
+  const wrong = {
+    '--rate 0': ['--rate', '0'],
+    '--quick with --rate': ['--quick', '--rate', '5'],
+    unknown: ['--workloads', 'push']
+  }
+  for (const [name, args] of Object.entries(wrong)) t.equal((await runCli(['bench', ...args])).code, 2, name)
   const times = { p50Ms: Number, p99Ms: Number, p999Ms: Number, serverCpuUsPerOp: Number, clientCpuUsPerOp: Number }
   t.match(jsonOf(bench), {
     machine: { cpus: Number, node: process.version, platform: String, fsyncMs: Number },
