@@ -62,6 +62,11 @@ export const commands: readonly CommandEntry[] = [
     summary: 'hand leadership to another voter',
     load: async () => (await import('./transfer-leader.ts')).transferLeader
   },
+  {
+    name: 'upgrade',
+    summary: 'show how far a rolling upgrade is',
+    load: async () => (await import('./upgrade.ts')).upgrade
+  },
   { name: 'bench', summary: 'measure a cluster', load: async () => (await import('./bench.ts')).bench },
   {
     name: 'bench-load',

@@ -4,7 +4,7 @@ import { WsNet } from '../transport/ws-net.ts'
 import { clientMessageBytesMax, clientSubprotocol } from '../wire/client.ts'
 import { type Connect, connectOver } from './connect.ts'
 
-export type { MemberStatus, Plan } from '../wire/admin.ts'
+export type { MachineVersions, MemberStatus, Plan } from '../wire/admin.ts'
 export type { AddMemberOptions, Cluster, PlannedChange, ReplaceMemberOptions } from './cluster.ts'
 export type { Codec, Key } from './encoding.ts'
 export type { AppliedResult, DeleteResult, Entry, IncrementResult, PutResult, Reading, Resolution } from './entry.ts'

@@ -5,6 +5,7 @@ import {
   type AdminRequest,
   type Joined,
   type Knock,
+  type MachineVersions,
   type MemberStatus,
   type MembershipChange,
   type Move,
@@ -13,7 +14,8 @@ import {
   readAdminRequest,
   readJoined,
   readMembers,
-  readPlan
+  readPlan,
+  readVersions
 } from '../wire/admin.ts'
 import { type CallOptions, checkNames, known } from './options.ts'
 
@@ -80,6 +82,19 @@ export class Cluster {
   /** Hands leadership over, to the voter that is furthest ahead where no id is given. Gives the id of the new leader. */
   transferLeader(id: string | null = null, options: CallOptions = {}): Promise<string> {
     return this.#send({ op: 'transfer', id }, options, readText)
+  }
+
+  /** By which rules commands are executed, and which the voters can follow: how far a rolling upgrade is. */
+  machineVersions(options: CallOptions = {}): Promise<MachineVersions> {
+    return this.#send({ op: 'upgrade', force: false }, options, readVersions)
+  }
+
+  /**
+   * Has the highest rules come into force that a quorum of the voters can follow, without the others: they vote and hold the
+   * log, and serve nothing until they run a newer program. There is no way back. Where all voters can, it happens by itself.
+   */
+  forceUpgrade(options: CallOptions = {}): Promise<MachineVersions> {
+    return this.#send({ op: 'upgrade', force: true }, options, readVersions)
   }
 
   /** What a change would do, without doing it. */

@@ -35,6 +35,7 @@ export class Node {
   readonly limits: NodeLimits
   readonly raft: Raft
   readonly compaction: Compaction
+  readonly upgrade: Upgrade
   /** Calls back when no flush of the state is under way. */
   readonly betweenFlushes = (then: () => void): void => this.#applier.betweenFlushes(then)
   readonly #parts: NodeParts
@@ -47,7 +48,6 @@ export class Node {
   readonly #receiver: SnapshotReceiver
   readonly #renewal: Renewal
   readonly #changes = new Changes()
-  readonly #upgrade: Upgrade
   readonly #hashes: Hashes
   readonly #succession: Succession
   readonly #room: Room
@@ -83,7 +83,7 @@ export class Node {
     this.#intake = new Intake({ raft, log, machine, transport, clusterTime: this.#clusterTime, limits, counters, room })
     const applied = (answers: readonly Answer[]): void => this.#answered(answers)
     const failed = (error: Error): void => this.#fail(error)
-    this.#upgrade = new Upgrade({ raft, machine, found, halted: error => this.#reads.refuseAll(error) })
+    this.upgrade = new Upgrade({ raft, machine, found, halted: error => this.#reads.refuseAll(error) })
     this.#hashes = new Hashes({ ...parts, limits, counters, diverged: error => this.condemn(error) })
     this.#succession = new Succession({
       raft,
@@ -91,7 +91,7 @@ export class Node {
       fitness: new Fitness(limits),
       room,
       priority: parts.priority ?? defaultPriority,
-      runs: peer => this.#upgrade.runs(peer),
+      runs: peer => this.upgrade.runs(peer),
       step: input => this.#input(input),
       found
     })
@@ -143,12 +143,12 @@ export class Node {
       // After the turn that hears of the announcement before it.
       chunk: (from, chunk, answer) => env.soon(() => this.#receiver.piece(from, chunk, answer)),
       greeted: (peer, { boot, machine: versions, priority = defaultPriority }) => {
-        this.#upgrade.greeted(peer, versions)
+        this.upgrade.greeted(peer, versions)
         this.#succession.greeted(peer, priority)
         this.#input({ kind: 'greeted', peer, boot })
       },
       closed: (peer, hint) => {
-        this.#upgrade.closed(peer)
+        this.upgrade.closed(peer)
         this.#input(hint ? { kind: 'link-closed', peer } : { kind: 'unreachable', peer })
       }
     })
@@ -199,7 +199,7 @@ export class Node {
 
   /** Answers without error when the machine may be asked. */
   read(terms: ReadTerms, done: Done): void {
-    const refusal = this.raft.status.hollow ? hollowError : this.#upgrade.refusal
+    const refusal = this.raft.status.hollow ? hollowError : this.upgrade.refusal
     const fault = this.#over || this.#stopping ? stopped : refusal
     if (fault !== null) return done(fault)
     if (this.#reads.admit(terms, this, this.#env.now(), done)) this.#wake()
@@ -289,7 +289,7 @@ export class Node {
     const { raft } = this
     const { status } = raft
     this.counters.turns++
-    this.#upgrade.look(now)
+    this.upgrade.look(now)
     const inputs = this.#inbox
     this.#inbox = []
     for (const input of inputs) raft.step(input, now)
@@ -324,7 +324,7 @@ export class Node {
       this.counters.elections++
       this.#clusterTime.lead(now, this.#parts.machine.time)
     }
-    this.#intake.propose(now, this.#upgrade.order() ?? this.#hashes.order(now))
+    this.#intake.propose(now, this.upgrade.order() ?? this.#hashes.order(now))
     if (this.#intake.mayPropose) this.#wake()
   }
 

@@ -2,12 +2,13 @@
 //
 // The order is a record of the log, so all replicas change the rules at the same record. It is written only while every
 // voter is linked and has offered the version in its greeting: a version that a quorum alone can run would leave too few
-// to go on when one of those fails. A node that meets the order of a version which it cannot run (an older program, put
+// to go on when one of those fails. An operator who cannot wait for a voter may have that written. A node that meets the order of a version which it cannot run (an older program, put
 // back afterwards) applies nothing more, says so, and goes on to vote and to hold the log.
 import type { StrettoError } from '../base/errors.ts'
 import { draftVersion } from '../machine/order.ts'
 import { type ReplicatedMachine, unableToRun } from '../machine/replicated-machine.ts'
 import type { Raft } from '../raft/doors.ts'
+import { hasQuorum } from '../raft/quorum.ts'
 import type { MemberKey, Term } from '../raft/types.ts'
 import type { Greeting } from '../transport/transport.ts'
 
@@ -22,12 +23,19 @@ export interface UpgradeParts {
 
 type Versions = Greeting['machine']
 
+interface Order {
+  readonly term: Term
+  readonly version: number
+}
+
 export class Upgrade {
   readonly #parts: UpgradeParts
   /** Of the members that are linked now. */
   readonly #offers = new Map<MemberKey, Versions>()
   /** What this node has asked for as a leader, and in which term. */
-  #asked: { readonly term: Term; readonly version: number } = { term: 0, version: 0 }
+  #asked: Order = { term: 0, version: 0 }
+  /** What an operator has asked for. */
+  #forced: Order = { term: 0, version: 0 }
   #refusal: StrettoError | null = null
 
   constructor(parts: UpgradeParts) {
@@ -45,9 +53,33 @@ export class Upgrade {
 
   /** It is linked, and its program can run the version in force. */
   runs(peer: MemberKey): boolean {
-    const offer = this.#offers.get(peer)
-    const { version } = this.#parts.machine
-    return offer !== undefined && offer[0] <= version && version <= offer[1]
+    return covers(this.#offers.get(peer), this.#parts.machine.version)
+  }
+
+  get inForce(): number {
+    return this.#parts.machine.version
+  }
+
+  /** The highest version that a member can run; null where it is not linked. */
+  offer(member: MemberKey): number | null {
+    const { raft, machine } = this.#parts
+    return member === raft.status.self ? machine.versionMax : (this.#offers.get(member)?.[1] ?? null)
+  }
+
+  /**
+   * Has this leader order the highest version that a quorum of the voters can run. The others vote and hold the log from then
+   * on, until they run a program that can. Gives the version; null where it is in force.
+   */
+  force(): number | null {
+    const { raft, machine } = this.#parts
+    const { membership, self, term } = raft.status
+    for (let version = machine.versionMax; version > machine.version; version--) {
+      const canRun = (key: MemberKey): boolean => key === self || covers(this.#offers.get(key), version)
+      if (!hasQuorum(membership, canRun)) continue
+      this.#forced = { term, version }
+      return version
+    }
+    return null
   }
 
   /** Why nothing can be read here; null where this node applies what the log holds. */
@@ -77,8 +109,9 @@ export class Upgrade {
     if (machine.applied.term !== status.term) return null
     if (this.#asked.term === status.term && this.#asked.version > machine.version) return null
     if (this.#changing) return null
-    const version = this.#shared()
-    if (version === null || version <= machine.version) return null
+    const forced = this.#forced.term === status.term ? this.#forced.version : 0
+    const version = Math.max(this.#shared(), forced)
+    if (version <= machine.version) return null
     this.#asked = { term: status.term, version }
     return draftVersion(version)
   }
@@ -90,18 +123,22 @@ export class Upgrade {
     return membership.outgoing !== null || owesMembership !== null || raft.membershipAt(commit) !== membership
   }
 
-  /** The highest version that this node and all voters can run; null where one of them is not heard, or there is none. */
-  #shared(): number | null {
+  /** The highest version that this node and all voters can run; 0 where one of them is not heard, or there is none. */
+  #shared(): number {
     const { raft, machine } = this.#parts
     const { membership, self } = raft.status
     let [lowest, highest] = [0, machine.versionMax]
     for (const voter of membership.voters) {
       if (voter === self) continue
       const offer = this.#offers.get(voter)
-      if (offer === undefined) return null
+      if (offer === undefined) return 0
       lowest = Math.max(lowest, offer[0])
       highest = Math.min(highest, offer[1])
     }
-    return lowest <= highest ? highest : null
+    return lowest <= highest ? highest : 0
   }
+}
+
+function covers(offer: Versions | undefined, version: number): boolean {
+  return offer !== undefined && offer[0] <= version && version <= offer[1]
 }

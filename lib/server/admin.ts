@@ -2,18 +2,21 @@
 import type { Env } from '../base/env.ts'
 import { StrettoError } from '../base/errors.ts'
 import type { Node } from '../node/node.ts'
-import type { Health } from '../raft/change.ts'
+import { type Health, idOf } from '../raft/change.ts'
 import { defaultConfig } from '../raft/config.ts'
 import { type MemberKey, type Membership, memberKey } from '../raft/types.ts'
 import type { Packed } from '../record/pack.ts'
 import {
   type AdminFrame,
   type AdminRequest,
+  type MachineVersions,
   type MemberStatus,
   packJoined,
   packMembers,
   packPlan,
-  readAdminRequest
+  packVersions,
+  readAdminRequest,
+  type Upgrade
 } from '../wire/admin.ts'
 import { Knocks } from './knocks.ts'
 import { planOf } from './plan.ts'
@@ -89,6 +92,7 @@ export class Admin {
       if (node.raft.status.role !== 'leader') return answer(notLeader(), null)
       if (request.op === 'members') return answer(null, this.#members(node))
       if (request.op === 'plan') return this.#plan(request.change, node, answer)
+      if (request.op === 'upgrade') return this.#upgrade(request, node, deadline, answer)
       if (request.op === 'join') this.#knocks.heard(request)
       const asked = { node, request, deadline, again, answer, underWay: false, waited: false, obstacle: null }
       this.#asked.push(asked)
@@ -102,6 +106,23 @@ export class Admin {
     const now = { ...membership, outgoing: null }
     const plan = planOf(change, { now, leader: self, health: healthOf(node, this.#parts.env), limits, knocking })
     answer(null, packPlan(plan))
+  }
+
+  /** Tells how far the voters are; with `force` once the version that a quorum can run is in force. */
+  #upgrade({ force }: Upgrade, node: Node, deadline: number, answer: AdminAnswer): void {
+    const { upgrade, raft } = node
+    const wanted = force ? upgrade.force() : null
+    const look = (): void => {
+      if (upgrade.inForce >= (wanted ?? 0)) return answer(null, packVersions(versionsOf(node)))
+      if (this.#parts.life()?.node !== node || raft.status.role !== 'leader') return answer(notLeader(), null)
+      if (this.#parts.env.now() < deadline) {
+        this.#parts.env.after(lookMs, look)
+        return
+      }
+      const text = `machine version ${wanted} has not come into force in time`
+      answer(new StrettoError('TIMED_OUT', text, { fate: 'unknown' }), null)
+    }
+    look()
   }
 
   /** Goes through all that waits, and comes back as long as anything does. */
@@ -247,6 +268,11 @@ function healthOf(node: Node, env: Env): Health {
       return status.peers.includes(key) ? Math.max(0, status.commit - status.match(key)) : Number.POSITIVE_INFINITY
     }
   }
+}
+
+function versionsOf({ upgrade, raft }: Node): MachineVersions {
+  const voters = raft.status.membership.voters.map(key => ({ id: idOf(key), max: upgrade.offer(key) }))
+  return { inForce: upgrade.inForce, voters }
 }
 
 /** The configuration in force is committed, and not on the way to another. */

@@ -14,6 +14,7 @@
 //   ["promote", id, by the node itself]            -> members
 //   ["replace", id, address | null]                -> members
 //   ["transfer", id | null]                        -> id of the new leader
+//   ["upgrade", force]                             -> [machine version in force, [[voter's id, highest it can run | null], ...]]
 //   ["plan", [one of add, remove, promote, replace, ...]]
 //       -> [voters, voters after, tolerated, after, tolerated at present, after, why it is refused | null, risks]
 // Members are [[id, incarnation, address, voter, leader, ms of silence | null, records it lacks | null, waits], ...].
@@ -52,12 +53,19 @@ export interface Move {
   readonly address: string
 }
 
+/** How far the voters are with a rolling upgrade. `force`: the version that a quorum can run is to be in force. */
+export interface Upgrade {
+  readonly op: 'upgrade'
+  readonly force: boolean
+}
+
 export type AdminRequest =
   | { readonly op: 'members' }
   | ({ readonly op: 'join' } & Knock)
   | Move
   | MembershipChange
   | { readonly op: 'transfer'; readonly id: string | null }
+  | Upgrade
   | { readonly op: 'plan'; readonly change: MembershipChange }
 
 export interface AdminFrame {
@@ -87,6 +95,12 @@ export interface Joined {
   readonly voter: boolean
   /** An operator wants it to stay a learner. */
   readonly staysLearner: boolean
+}
+
+export interface MachineVersions {
+  /** By the rules of this version commands are executed. */
+  readonly inForce: number
+  readonly voters: readonly { readonly id: string /** Null where it is not linked. */; readonly max: number | null }[]
 }
 
 /** What a change would do. Voters by their ids; failures tolerated by all of them, and by those that are heard at present. */
@@ -143,6 +157,8 @@ export function packAdmin(request: AdminRequest): Packed {
       return [request.op, request.id, request.incarnation, request.address]
     case 'transfer':
       return [request.op, request.id]
+    case 'upgrade':
+      return [request.op, request.force]
     case 'plan':
       return [request.op, packAdmin(request.change)]
     case 'add':
@@ -170,6 +186,8 @@ export function readAdminRequest(value: Packed): AdminRequest {
     }
     case 'transfer':
       return { op, id: first === null ? null : idOf(first) }
+    case 'upgrade':
+      return { op, force: flagOf(first) }
     case 'plan': {
       const change = readAdminRequest(first ?? null)
       if (change.op !== 'add' && change.op !== 'remove' && change.op !== 'promote' && change.op !== 'replace') {
@@ -217,6 +235,22 @@ export function readJoined(value: Packed): Joined {
   const [clusterId, voter, staysLearner] = listOf(value)
   if (typeof clusterId !== 'string' || !/^[0-9a-f]{32}$/.test(clusterId)) throw malformed()
   return { clusterId, voter: voter === true, staysLearner: staysLearner === true }
+}
+
+export function packVersions({ inForce, voters }: MachineVersions): Packed {
+  return [inForce, voters.map(({ id, max }) => [id, max])]
+}
+
+/** @throws StrettoError BAD_REQUEST */
+export function readVersions(value: Packed): MachineVersions {
+  const [inForce, voters] = listOf(value)
+  return {
+    inForce: countOf(inForce),
+    voters: listOf(voters).map(voter => {
+      const [id, max = null] = listOf(voter)
+      return { id: idOf(id), max: max === null ? null : countOf(max) }
+    })
+  }
 }
 
 export function packPlan(plan: Plan): Packed {

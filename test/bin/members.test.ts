@@ -3,6 +3,7 @@ import { t } from 'tap'
 import { changeText, memberRow, readChange } from '../../bin/members.ts'
 import { planText } from '../../bin/plan.ts'
 import { runProgram } from '../../bin/program.ts'
+import { upgradeText } from '../../bin/upgrade.ts'
 import type { MemberStatus } from '../../lib/client/client.ts'
 
 async function fault(...args: string[]): Promise<string> {
@@ -89,4 +90,25 @@ t.test('a plan tells before, after, risks and the end of it', async t => {
   ])
   const last = planText({ ...plan, voters: ['n1'], votersAfter: [], risks: [], refused: 'the last voter' })
   t.match(last, /now {4}1 voter: n1;.*\nafter {2}0 voters: nobody;.*\nIt would be refused: the last voter\.$/)
+})
+
+t.test('how far an upgrade is reads as lines', async t => {
+  const [n1, n2, n3] = [
+    { id: 'n1', max: 2 },
+    { id: 'n2', max: 1 },
+    { id: 'n3', max: null }
+  ]
+  t.equal(
+    upgradeText({ inForce: 1, voters: [n1, n2, n3] }),
+    [
+      'machine version 1 is in force',
+      'n1  runs up to 2',
+      'n2  runs up to 1',
+      'n3  is not heard',
+      'a higher one waits for n2, n3'
+    ].join('\n')
+  )
+  const forced = upgradeText({ inForce: 2, voters: [n1, n2] })
+  t.match(forced, /^n2 {2}runs up to 1: it votes and holds the log, and serves nothing$/m)
+  t.notMatch(forced, /waits/)
 })

@@ -75,6 +75,7 @@ t.test('every option of the contract is there, with its variable', async t => {
     members: ['learner', 'address', 'endpoints', 'output', 'timeout'],
     plan: ['learner', 'address', 'endpoints', 'output', 'timeout'],
     'transfer-leader': ['endpoints', 'output', 'timeout'],
+    upgrade: ['endpoints', 'force', 'output', 'timeout'],
     cluster: ['nodes', 'base-port', 'data-dir', 'restart'],
     put: ['if-revision', 'if-absent', 'prev', 'not-after', 'endpoints', 'output', 'timeout'],
     get: ['prefix', 'range-end', 'limit', 'keys-only', 'count-only', 'consistency', 'min-revision'],

@@ -5,7 +5,7 @@ import type { Client } from '../../lib/client/kv-client.ts'
 import type { Packed } from '../../lib/record/pack.ts'
 import { MemoryNet } from '../../lib/transport/memory-net.ts'
 import type { AdminFrame } from '../../lib/wire/admin.ts'
-import { packMembers, packPlan, readAdmin, writeSettled } from '../../lib/wire/admin.ts'
+import { packMembers, packPlan, packVersions, readAdmin, writeSettled } from '../../lib/wire/admin.ts'
 import { frameKind, writeRefused } from '../../lib/wire/client.ts'
 import { ClientRig } from '../help/client-rig.ts'
 import type { ModelNode, Refusal } from '../help/model-cluster.ts'
@@ -50,6 +50,7 @@ t.test('each call asks for what it says, and brings what was answered', async t 
   const asked = answering(rig.node('n1'), ({ request }) => {
     const [op] = request as readonly Packed[]
     if (op === 'transfer') return 'n2'
+    if (op === 'upgrade') return packVersions({ inForce: 2, voters: [{ id: 'n1', max: 2 }] })
     if (op !== 'plan') return members
     return packPlan({
       voters: ['n1'],
@@ -76,6 +77,9 @@ t.test('each call asks for what it says, and brings what was answered', async t 
   for (const list of lists) t.same(await rig.settled(list), [n1])
   t.equal(await rig.settled(cluster.transferLeader()), 'n2')
   t.equal(await rig.settled(cluster.transferLeader('n2')), 'n2')
+  const versions = { inForce: 2, voters: [{ id: 'n1', max: 2 }] }
+  t.same(await rig.settled(cluster.machineVersions()), versions)
+  t.same(await rig.settled(cluster.forceUpgrade()), versions)
   t.match(await rig.settled(cluster.plan({ remove: 'n1' })), { voters: ['n1'], refused: /last voter/ })
   t.same(
     asked.map(({ request }) => request),
@@ -89,6 +93,8 @@ t.test('each call asks for what it says, and brings what was answered', async t 
       ['replace', 'n4', address],
       ['transfer', null],
       ['transfer', 'n2'],
+      ['upgrade', false],
+      ['upgrade', true],
       ['plan', ['remove', 'n1']]
     ]
   )

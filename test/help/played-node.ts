@@ -3,7 +3,7 @@ import type { Env } from '../../lib/base/env.ts'
 import { foundingBase } from '../../lib/log/found-log.ts'
 import { LogImage, MemoryLog } from '../../lib/log/memory-log.ts'
 import { fromMemoryMachine } from '../../lib/machine/memory-machine.ts'
-import { ReplicatedMachine } from '../../lib/machine/replicated-machine.ts'
+import { ReplicatedMachine, replicatedMachineDefaults } from '../../lib/machine/replicated-machine.ts'
 import { MemoryVault } from '../../lib/machine/vault.ts'
 import type { NodeLimits } from '../../lib/node/limits.ts'
 import { Node } from '../../lib/node/node.ts'
@@ -92,6 +92,8 @@ export interface PlayOptions {
   /** What the peers answer by themselves; `none` by default, with one voter there is nobody. */
   readonly peers?: 'none' | 'votes' | 'all'
   readonly diskMs?: number
+  /** The highest machine version that its program can run. */
+  readonly versionMax?: number
 }
 
 export class PlayedNode {
@@ -127,7 +129,11 @@ export class PlayedNode {
     })
     this.time.until(() => raft !== null)
     this.raft = raft!
-    const machine = new ReplicatedMachine(fromMemoryMachine(this.tally, new MemoryVault(env), env))
+    const { versionMax = 1 } = options
+    const machine = new ReplicatedMachine(fromMemoryMachine(this.tally, new MemoryVault(env), env), {
+      ...replicatedMachineDefaults,
+      versionMax
+    })
     this.#playPeers()
     this.node = new Node({
       env,

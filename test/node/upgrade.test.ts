@@ -75,6 +75,31 @@ t.test('whoever offers too little, or is not linked, holds it back', async t => 
   t.equal(old.ordered, null, 'this node itself cannot run it')
 })
 
+t.test('an operator has the version ordered that a quorum can run, for the term of this leader', async t => {
+  const bed = new Bed().offer([1, 4], [1, 1])
+  bed.machine.versionMax = 3
+  t.equal(bed.ordered, null)
+  t.equal(bed.upgrade.force(), 3)
+  t.equal(bed.ordered, 3)
+  t.equal(bed.ordered, null, 'once')
+  bed.raft.status.term = 4
+  bed.machine.applied = { term: 4, index: 9 }
+  t.equal(bed.ordered, null, 'the next leader is asked again')
+  t.equal(bed.upgrade.force(), 3)
+  bed.raft.status.owesMembership = membershipOf([1, 2])
+  t.equal(bed.ordered, null, 'a change of the membership comes first')
+  bed.raft.status.owesMembership = null
+  t.equal(bed.ordered, 3)
+  bed.machine.version = 3
+  t.equal(bed.upgrade.force(), null, 'it is in force')
+  t.equal(new Bed().offer([1, 1], [1, 1]).upgrade.force(), null, 'alone it is no quorum')
+  t.equal(new Bed().offer([3, 4], [1, 1]).upgrade.force(), null, 'nor with one that no longer runs it')
+  t.same(
+    [1, 2, 3, 9].map(number => bed.upgrade.offer(keyOf(number))),
+    [3, 4, 1, null]
+  )
+})
+
 t.test('a single voter needs nobody else', async t => {
   const bed = new Bed()
   bed.raft.status.membership = membershipOf([1])

@@ -3,7 +3,7 @@ import { t } from 'tap'
 import type { StrettoError } from '../../lib/base/errors.ts'
 import type { Packed } from '../../lib/record/pack.ts'
 import { Admin } from '../../lib/server/admin.ts'
-import { type AdminRequest, packAdmin, readJoined, readMembers, readPlan } from '../../lib/wire/admin.ts'
+import { type AdminRequest, packAdmin, readJoined, readMembers, readPlan, readVersions } from '../../lib/wire/admin.ts'
 import { keyOf } from '../help/core-cluster.ts'
 import { PlayedNode, type PlayOptions } from '../help/played-node.ts'
 
@@ -53,6 +53,12 @@ class Bed {
     const outcomes = this.begin(request, asking)
     this.play.time.until(() => outcomes.length > 0)
     return outcomes[0]!
+  }
+
+  /** A peer is linked, with a program that runs machine versions up to this one. */
+  offer(number: number, versionMax: number): void {
+    const greeting = { boot: 1, protocol: [1, 1], machine: [1, versionMax] } as const
+    this.play.transport.handler!.greeted(keyOf(number), greeting)
   }
 
   members(): string[] {
@@ -284,6 +290,37 @@ t.test('leadership goes to whom it was asked for, and not to those who cannot ha
   deaf.play.time.until(() => failed.length > 0)
   t.match(failed, [{ error: { code: 'TIMED_OUT', fate: 'unknown' } }], 'the word may still reach it')
   t.equal(deaf.play.status.role, 'leader')
+})
+
+t.test('a higher machine version waits for all voters, or for a quorum where an operator says so', async t => {
+  const bed = new Bed({ count: 3, versionMax: 2 }).lead()
+  const upgrade = (force: boolean): AdminRequest => ({ op: 'upgrade', force })
+  const versions = (force: boolean) => readVersions(bed.ask(upgrade(force)).result)
+  bed.offer(2, 1)
+  const told = [
+    { id: 'n1', max: 2 },
+    { id: 'n2', max: 1 },
+    { id: 'n3', max: null }
+  ]
+  t.same(versions(false), { inForce: 1, voters: told })
+  t.same(versions(true), { inForce: 1, voters: told }, 'one of three is no quorum')
+  bed.offer(3, 2)
+  bed.play.time.run(1_000)
+  t.equal(versions(false).inForce, 1, 'one of them cannot run it')
+  t.equal(versions(true).inForce, 2)
+  t.equal(versions(true).inForce, 2, 'asked for again, it is so already')
+})
+
+t.test('a version that does not come into force in time is not known to come', async t => {
+  const bed = new Bed({ count: 3, versionMax: 2 }).lead()
+  bed.offer(2, 2)
+  const { last } = bed.play.status
+  const outcomes = bed.begin({ op: 'upgrade', force: true }, { patienceMs: 400 })
+  bed.play.time.until(() => bed.play.status.last.index > last.index)
+  bed.play.peers = 'none'
+  bed.play.time.run(400)
+  t.match(outcomes, [{ error: { code: 'TIMED_OUT', fate: 'unknown', message: /machine version 2/ } }])
+  t.equal(bed.play.node.upgrade.inForce, 1)
 })
 
 t.test('a plan is made of what the leader knows, and changes nothing', async t => {

@@ -25,6 +25,7 @@ const request: fc.Arbitrary<admin.AdminRequest> = fc.oneof(
   fc.record({ op: fc.constant('join' as const), id, incarnation, address, learner: flag }),
   fc.record({ op: fc.constant('move' as const), id, incarnation, address }),
   fc.record({ op: fc.constant('transfer' as const), id: fc.option(id) }),
+  fc.record({ op: fc.constant('upgrade' as const), force: flag }),
   fc.record({ op: fc.constant('plan' as const), change })
 )
 
@@ -62,12 +63,14 @@ t.test('answers come back as they were', async t => {
     refused: fc.option(fc.string()),
     risks: fc.array(fc.string())
   })
+  const versions = fc.record({ inForce: count, voters: fc.array(fc.record({ id, max: fc.option(count) })) })
   const through = (value: Packed): Packed => admin.readSettled(admin.writeSettled(7, value)).result
   fc.assert(
-    fc.property(fc.array(member), joined, plan, (members, one, planned) => {
+    fc.property(fc.array(member), joined, plan, versions, (members, one, planned, running) => {
       t.same(admin.readMembers(through(admin.packMembers(members))), members)
       t.same(admin.readJoined(through(admin.packJoined(one))), one)
       t.same(admin.readPlan(through(admin.packPlan(planned))), planned)
+      t.same(admin.readVersions(through(admin.packVersions(running))), running)
     })
   )
 })
@@ -87,7 +90,9 @@ t.test('requests that are none are refused in words', async t => {
     'an incarnation that is none': ['join', n4, 'x', '127.0.0.1:7004', false],
     'a plan of a plan': ['plan', ['plan', ['remove', n4]]],
     'a plan to join': ['plan', ['join', n4, key, '127.0.0.1:7004', false]],
-    'a plan of nothing': ['plan']
+    'a plan of nothing': ['plan'],
+    'a plan to upgrade': ['plan', ['upgrade', false]],
+    'an upgrade that is neither forced nor not': ['upgrade']
   }
   for (const [name, value] of Object.entries(wrong)) {
     t.throws(() => admin.readAdminRequest(value), { code: 'BAD_REQUEST', fate: 'not-applied' }, name)
@@ -95,7 +100,7 @@ t.test('requests that are none are refused in words', async t => {
 })
 
 t.test('hostile bytes give an answer or a clean refusal', async t => {
-  const readers = [admin.readAdminRequest, admin.readMembers, admin.readJoined, admin.readPlan]
+  const readers = [admin.readAdminRequest, admin.readMembers, admin.readJoined, admin.readPlan, admin.readVersions]
   const hostile = fc.oneof(
     fc.uint8Array({ minLength: 8, maxLength: 60 }),
     fc.tuple(request, fc.nat(), fc.nat(255)).map(([asked, at, byte]) => {
