@@ -2,6 +2,7 @@
 import type { Done } from '../base/env.ts'
 import type { StrettoError } from '../base/errors.ts'
 import type { Block, Index, LogId } from '../raft/types.ts'
+import type { Feed, FeedSink } from './feed.ts'
 
 /**
  * A machine that keeps its own disk. `apply` is a function of the state and the batches alone: no clock, no chance, no
@@ -28,6 +29,16 @@ export interface StateMachine {
    * that what makes room can go on. Called on the leader, pure; where it is absent every command is taken to grow.
    */
   grows?(commands: Uint8Array, count: number): boolean
+  /**
+   * Whether commands keep something alive that would fall due without them: they go before others, and are taken in when
+   * others are refused for want of room. Called for each request, before `check`: a look at the first bytes must do.
+   */
+  isUrgent?(commands: Uint8Array, count: number): boolean
+  /**
+   * Cluster time in milliseconds: once it is past, the leader writes an expiry record (a batch of that kind), one after the
+   * other as long as it stays past. Infinity, as where it is absent: there is nothing to come.
+   */
+  readonly dueAt?: number
   /** The log that is applied, for reading what has been: said once, before the first `apply`. */
   lend?(log: LogReader): void
   /**
@@ -41,6 +52,8 @@ export interface StateMachine {
   query(request: Uint8Array, done: Done<Uint8Array>): void
   /** Opens a stream of pages at the present state, which stays as it is for the reader while `apply` goes on. */
   scan(request: Uint8Array): Source
+  /** Where the watches of one link are told what changes; absent where nothing can be watched. */
+  feed?(sink: FeedSink): Feed
   /** One atomic durable step: the state at `upTo`, which is all that has been applied when it is called, and the sidecar. */
   flush(upTo: LogId, sidecar: Uint8Array, done: Done): void
   /** Bytes that only memory holds: what asks for a flush. */

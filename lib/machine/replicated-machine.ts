@@ -142,6 +142,17 @@ export class ReplicatedMachine {
     return this.#inner.grows?.(draft.subarray(commandAt.commands), count) ?? true
   }
 
+  /** Whether a draft record keeps something alive, and so goes before others. */
+  isUrgent(draft: Uint8Array): boolean {
+    if (draft[recordAt.kind] !== recordKind.command) return false
+    return this.#inner.isUrgent?.(draft.subarray(commandAt.commands), readU16(draft, commandAt.count)) ?? false
+  }
+
+  /** Cluster time in milliseconds after which a leader has to write an expiry record; Infinity for never. */
+  get dueAt(): number {
+    return this.#inner.dueAt ?? Number.POSITIVE_INFINITY
+  }
+
   /**
    * Applies whole committed blocks, in log order; records at or below `applied` are passed over. One call at a time.
    * Gives an answer for each command and resolve record, in order. UNAVAILABLE: the log asks for a machine version that

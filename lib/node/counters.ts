@@ -37,6 +37,7 @@ export interface Counters {
   damagesFound: number
   /** Proposed by this node as a leader. */
   hashRecords: number
+  expiries: number
   /** Times that the state of this node was found to differ from that of a majority. */
   divergences: number
   elections: number
@@ -75,6 +76,7 @@ export function newCounters(): Counters {
     scrubbedBytes: 0,
     damagesFound: 0,
     hashRecords: 0,
+    expiries: 0,
     divergences: 0,
     elections: 0,
     leaderChanges: 0,

@@ -33,6 +33,8 @@ export interface IntakeParts {
 export class Intake {
   readonly #parts: IntakeParts
   readonly #held: Held
+  /** Those that keep something alive: they do not wait behind the others, and have room of their own. */
+  readonly #urgent: Held
   readonly #room: Room
   readonly #growth: Growth
   readonly #waiting = new Waiting()
@@ -49,34 +51,42 @@ export class Intake {
 
   constructor(parts: IntakeParts) {
     this.#parts = parts
-    this.#held = new Held(parts.limits)
+    this.#held = new Held(parts.limits.heldBytesMax)
+    this.#urgent = new Held(parts.limits.urgentBytesMax)
     this.#room = parts.room ?? new Room({ ...parts, space: null })
     this.#growth = new Growth({ ...parts, room: this.#room })
   }
 
   /** Requests that wait for a leader or for their turn. */
   get heldCount(): number {
-    return this.#held.count + this.#growth.count
+    return this.#urgent.count + this.#held.count + this.#growth.count
   }
 
   /** A leader may propose more of what is held in a further turn, without waiting for anything. */
   get mayPropose(): boolean {
-    const asked = this.#held.count > 0 || this.#growth.ready
-    return asked && this.#parts.raft.status.accepts && !this.#diskLags
+    return this.#mayProposeUrgent || this.#mayProposeOthers
   }
 
-  get #diskLags(): boolean {
-    return this.#unwrittenBytes >= this.#parts.limits.uncommittedBytesMax
+  get #mayProposeUrgent(): boolean {
+    const { limits, raft } = this.#parts
+    const lags = this.#unwrittenBytes >= limits.uncommittedBytesMax + limits.urgentBytesMax
+    return this.#urgent.count > 0 && raft.status.accepts && !lags
+  }
+
+  get #mayProposeOthers(): boolean {
+    const { limits, raft } = this.#parts
+    const lags = this.#unwrittenBytes >= limits.uncommittedBytesMax
+    return (this.#held.count > 0 || this.#growth.ready) && raft.status.accepts && !lags
   }
 
   /** Bytes of all requests that are not answered yet. */
   get bytes(): number {
-    return this.#held.bytes + this.#growth.bytes + this.#waiting.bytes + this.#forwardedBytes
+    return this.#urgent.bytes + this.#held.bytes + this.#growth.bytes + this.#waiting.bytes + this.#forwardedBytes
   }
 
   /** Takes a draft record in, or answers at once why not. */
   take(draft: Uint8Array, forwarded: boolean, now: number, done: WriteDone): void {
-    const { limits, counters } = this.#parts
+    const { limits, counters, machine } = this.#parts
     const fault = draftFault(draft)
     if (fault !== null) {
       counters.refusedInvalid++
@@ -84,17 +94,20 @@ export class Intake {
       return
     }
     const request: Request = { draft, deadline: now + patienceOf(draft, limits), forwarded, done }
-    if (this.#waiting.bytes > limits.uncommittedBytesMax || !this.#held.add(request)) {
+    const urgent = machine.isUrgent(draft)
+    const waitingBytesMax = limits.uncommittedBytesMax + (urgent ? limits.urgentBytesMax : 0)
+    if (this.#waiting.bytes > waitingBytesMax || !(urgent ? this.#urgent : this.#held).add(request)) {
       counters.refusedOverload++
       done(refusal('OVERLOADED', 'not-applied', 'too many bytes wait here', overloadRetryMs))
     }
   }
 
   /**
-   * A leader's part of the turn: the no-op of its term, a configuration that is due, an order of the leader itself, then
-   * blocks from what was asked for, up to a turn's worth.
+   * A leader's part of the turn: the no-op of its term, a configuration that is due, an order of the leader itself, all that
+   * keeps something alive, what ends the rest (`expiry`), then blocks from what else was asked for, up to a turn's worth.
+   * Gives the index of the expiry record, 0 for none.
    */
-  propose(now: number, order: Uint8Array | null = null): void {
+  propose(now: number, order: Uint8Array | null = null, expiry: Uint8Array | null = null): Index {
     const { raft, log, clusterTime, limits } = this.#parts
     const { status } = raft
     const time = clusterTime.advance(now)
@@ -107,33 +120,33 @@ export class Intake {
     const owed = status.owesMembership
     if (owed !== null) tail = this.#cut(tail, time, [draftRecord(recordKind.membership, writeMembership(owed))], now)
     if (order !== null) tail = this.#cut(tail, time, [order], now)
+    while (this.#mayProposeUrgent) {
+      const requests = this.#urgent.take(requestBytesMax).filter(request => this.#admit(request, now))
+      tail = this.#cutRequests(tail, time, requests, now)
+    }
+    if (expiry !== null) tail = this.#cut(tail, time, [expiry], now)
+    const expiryIndex = expiry === null ? 0 : tail.index
     this.#growth.refill(now)
     let budget = limits.turnBytesMax
-    while (this.mayPropose && budget > 0) {
+    while (this.#mayProposeOthers && budget > 0) {
       const requests = this.#next(now)
-      if (requests.length === 0) continue
-      const { index } = tail
-      // They wait before they are proposed, so that none is forgotten should that break an invariant.
-      for (const [at, request] of requests.entries()) {
-        budget -= request.draft.length
-        this.#waiting.add({ term: status.term, index: index + 1 + at }, request.draft.length, request.done)
-      }
-      const drafts = requests.map(request => request.draft)
-      tail = this.#cut(tail, time, drafts, now)
+      for (const { draft } of requests) budget -= draft.length
+      tail = this.#cutRequests(tail, time, requests, now)
     }
+    return expiryIndex
   }
 
   /** Requests for the next block, each of which may be proposed: first those that have waited because the disk fills. */
   #next(now: number): readonly Request[] {
-    const bytesMax = blockBytesMax - blockHeaderBytes
-    const slowed = this.#growth.due(bytesMax)
+    const slowed = this.#growth.due(requestBytesMax)
     if (slowed.length > 0) return slowed.filter(request => !this.#late(request, now))
-    return this.#growth.sift(this.#held.take(bytesMax).filter(request => this.#admit(request, now)))
+    return this.#growth.sift(this.#held.take(requestBytesMax).filter(request => this.#admit(request, now)))
   }
 
   /** A follower passes on what clients asked of it, each request once. */
   forward(leader: MemberKey, now: number): void {
-    for (const request of [...this.#growth.takeAll(), ...this.#held.take(Number.POSITIVE_INFINITY)]) {
+    const all = [this.#urgent.takeAll(), this.#growth.takeAll(), this.#held.takeAll()].flat()
+    for (const request of all) {
       if (this.#late(request, now)) continue
       if (request.forwarded) {
         request.done(refusal('NOT_LEADER', 'not-applied', 'forwarded to a node that does not lead', 0))
@@ -150,7 +163,7 @@ export class Intake {
 
   /** Answers requests that nobody took in before their time was over. */
   expire(now: number): void {
-    this.#parts.counters.refusedLate += this.#held.expire(now) + this.#growth.expire(now)
+    this.#parts.counters.refusedLate += this.#urgent.expire(now) + this.#held.expire(now) + this.#growth.expire(now)
     this.#growth.refill(now)
     if (now >= this.#keptUntil) this.#giveUpWaiting()
   }
@@ -173,6 +186,7 @@ export class Intake {
     this.#forwardedBytes = 0
     for (const request of forwarded) request.done(reason)
     for (const request of this.#growth.takeAll()) request.done({ ...reason, fate: 'not-applied' })
+    this.#urgent.refuseAll({ ...reason, fate: 'not-applied' })
     this.#held.refuseAll({ ...reason, fate: 'not-applied' })
   }
 
@@ -226,6 +240,17 @@ export class Intake {
     if (count > 0) this.#unwritten.splice(0, count)
   }
 
+  #cutRequests(previous: ChainedId, time: number, requests: readonly Request[], now: number): ChainedId {
+    if (requests.length === 0) return previous
+    const { term } = this.#parts.raft.status
+    // They wait before they are proposed, so that none is forgotten should that break an invariant.
+    for (const [at, { draft, done }] of requests.entries()) {
+      this.#waiting.add({ term, index: previous.index + 1 + at }, draft.length, done)
+    }
+    const drafts = requests.map(request => request.draft)
+    return this.#cut(previous, time, drafts, now)
+  }
+
   #cut(previous: ChainedId, time: number, drafts: readonly Uint8Array[], now: number): ChainedId {
     const { raft, counters } = this.#parts
     const block: Block = cutBlock(0, raft.status.term, previous, time, drafts)
@@ -242,6 +267,7 @@ export class Intake {
 }
 
 const nothing = new Uint8Array(0)
+const requestBytesMax = blockBytesMax - blockHeaderBytes
 const leadershipLost = refusal('NOT_LEADER', 'unknown', 'leadership was lost before the request was committed', 0)
 /** Within this time a successor has committed all that it was handed, or something has gone wrong. */
 const handedOverMs = 1_000

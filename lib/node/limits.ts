@@ -3,6 +3,8 @@
 export interface NodeLimits {
   /** Requests taken in and not yet in the log: held without a leader, or waiting for their turn. */
   readonly heldBytesMax: number
+  /** Of those that keep something alive, as renewals of leases do: on top, and on top of what is in the log. */
+  readonly urgentBytesMax: number
   /** In the log and not yet applied here, or not yet on the own disk: beyond either a leader takes no more in. */
   readonly uncommittedBytesMax: number
   /** Proposed in one turn; the rest waits for the next. */
@@ -56,6 +58,7 @@ export interface NodeLimits {
 
 export const nodeLimits: NodeLimits = {
   heldBytesMax: 33_554_432,
+  urgentBytesMax: 8_388_608,
   uncommittedBytesMax: 67_108_864,
   turnBytesMax: 1_048_576,
   inFlightBytesMax: 4_194_304,

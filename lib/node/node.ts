@@ -15,6 +15,7 @@ import { Changes } from './changes.ts'
 import { Compaction } from './compaction.ts'
 import { type Counters, newCounters } from './counters.ts'
 import { failedRefusal, hollowError, snapshotRefusal, stopped, stoppedRefusal } from './endings.ts'
+import { Expiry } from './expiry.ts'
 import { Feeding } from './feeding.ts'
 import { Fitness, type Health } from './fitness.ts'
 import { Hashes } from './hashes.ts'
@@ -49,6 +50,7 @@ export class Node {
   readonly #renewal: Renewal
   readonly #changes = new Changes()
   readonly #hashes: Hashes
+  readonly #expiry: Expiry
   readonly #succession: Succession
   readonly #room: Room
   readonly #alarm: Alarm
@@ -85,6 +87,7 @@ export class Node {
     const failed = (error: Error): void => this.#fail(error)
     this.upgrade = new Upgrade({ raft, machine, found, halted: error => this.#reads.refuseAll(error) })
     this.#hashes = new Hashes({ ...parts, limits, counters, diverged: error => this.condemn(error) })
+    this.#expiry = new Expiry({ env, raft, machine, counters, wake: () => this.#wake() })
     this.#succession = new Succession({
       raft,
       limits,
@@ -306,7 +309,7 @@ export class Node {
     this.#reads.release(this.applied)
     this.#applier.advance(status.commit, status.durable, now)
     this.#room.report()
-    this.#alarm.set(raft.wakeAt(), now)
+    this.#alarm.set(Math.min(raft.wakeAt(), this.#expiry.wakeAt(now, this.#clusterTime.time)), now)
   }
 
   /** Reads of this turn share one ticket; without a leader they wait here. */
@@ -324,7 +327,9 @@ export class Node {
       this.counters.elections++
       this.#clusterTime.lead(now, this.#parts.machine.time)
     }
-    this.#intake.propose(now, this.upgrade.order() ?? this.#hashes.order(now))
+    const expiry = this.#expiry.order(this.#clusterTime.advance(now))
+    const expiryIndex = this.#intake.propose(now, this.upgrade.order() ?? this.#hashes.order(now), expiry)
+    if (expiry !== null) this.#expiry.proposed(expiryIndex)
     if (this.#intake.mayPropose) this.#wake()
   }
 

@@ -17,12 +17,12 @@ export interface Request {
 
 /** Requests in order of arrival, bounded in bytes. */
 export class Held {
-  readonly #limits: NodeLimits
+  readonly #bytesMax: number
   #requests: Request[] = []
   #bytes = 0
 
-  constructor(limits: NodeLimits) {
-    this.#limits = limits
+  constructor(bytesMax: number) {
+    this.#bytesMax = bytesMax
   }
 
   get bytes(): number {
@@ -35,7 +35,7 @@ export class Held {
 
   /** False when there is no room. */
   add(request: Request): boolean {
-    if (this.#bytes + request.draft.length > this.#limits.heldBytesMax) return false
+    if (this.#bytes + request.draft.length > this.#bytesMax) return false
     this.#requests.push(request)
     this.#bytes += request.draft.length
     return true
@@ -59,6 +59,10 @@ export class Held {
     return this.#requests.splice(0, count)
   }
 
+  takeAll(): Request[] {
+    return this.take(Number.POSITIVE_INFINITY)
+  }
+
   /** Answers the requests whose time is over: they were never proposed. Returns how many. */
   expire(now: number): number {
     const late = this.#requests.filter(request => request.deadline <= now)
@@ -71,8 +75,7 @@ export class Held {
 
   /** Answers all, because the node stops. */
   refuseAll(reason: Refusal): void {
-    const all = this.take(Number.POSITIVE_INFINITY)
-    for (const request of all) request.done(reason)
+    for (const request of this.takeAll()) request.done(reason)
   }
 }
 

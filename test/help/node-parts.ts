@@ -188,7 +188,10 @@ export class FakeTransport implements Transport {
   }
 }
 
-/** A machine whose applies and flushes last until the test ends them. A command that reads `bad` is refused by `check`, `later` for now. */
+/**
+ * A machine whose applies and flushes last until the test ends them. A command that reads `bad` is refused by `check`, `later`
+ * for now; one that reads `keep` is urgent.
+ */
 export class HandMachine implements StateMachine {
   unflushedBytes = 0
   readonly applies: { readonly batches: readonly Batch[]; readonly done: Done<readonly Outcomes[]> }[] = []
@@ -205,6 +208,10 @@ export class HandMachine implements StateMachine {
     const read = Buffer.from(commands)
     if (read.includes('later')) return new StrettoError('UNAVAILABLE', 'a later version', { retryAfterMs: 50 })
     return read.includes('bad') ? new StrettoError('BAD_REQUEST', 'a bad command') : null
+  }
+
+  isUrgent(commands: Uint8Array): boolean {
+    return Buffer.from(commands).includes('keep')
   }
 
   apply(batches: readonly Batch[], done: Done<readonly Outcomes[]>): void {

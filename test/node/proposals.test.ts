@@ -12,7 +12,7 @@ import type { NodeLimits } from '../../lib/node/limits.ts'
 import { Held, patienceOf, type Request, Waiting } from '../../lib/node/proposals.ts'
 import { refusal, type WriteResult } from '../../lib/node/result.ts'
 import { blockBytesMax, blockHeaderBytes, readBlock, recordOffsets } from '../../lib/record/block.ts'
-import { recordAt, recordKind } from '../../lib/record/record.ts'
+import { draftRecord, recordAt, recordKind } from '../../lib/record/record.ts'
 import { keyOf } from '../help/core-cluster.ts'
 import { draft, FakeLog, FakeRaft, FakeTransport, HandMachine, quickLimits } from '../help/node-parts.ts'
 import { draftOf } from '../help/tally.ts'
@@ -91,7 +91,7 @@ t.test('held requests come out in the order they came in, and their bytes stay w
   )
   fc.assert(
     fc.property(fc.array(step, { maxLength: 40 }), steps => {
-      const held = new Held(limits)
+      const held = new Held(limits.heldBytesMax)
       let model: Request[] = []
       const sum = (): number => model.reduce((bytes, { draft }) => bytes + draft.length, 0)
       for (const step of steps) {
@@ -124,7 +124,7 @@ t.test('held requests come out in the order they came in, and their bytes stay w
 })
 
 t.test('a request whose time is over is answered once: it was never proposed', async t => {
-  const held = new Held(quickLimits)
+  const held = new Held(quickLimits.heldBytesMax)
   const results: WriteResult[] = []
   held.add(request(10, 5, results))
   held.add(request(10, 7, results))
@@ -432,4 +432,60 @@ t.test('a leader whose own disk lags behind takes no more into its log until it 
   bed.intake.leadershipLost(0)
   bed.propose()
   t.equal(bed.intake.heldCount, 0, 'what was cut as leader before is no longer counted')
+})
+
+/** A draft that keeps something alive. */
+function keep(): Uint8Array {
+  return draftOf(['keep'.padEnd(500)], { session: 2, serial: 1, floor: 0, patienceMs: 1_000 })
+}
+
+t.test('what keeps something alive goes before all else, and what ends the rest right behind it', async t => {
+  const bed = new Bed()
+  bed.propose()
+  const before = bed.records.length
+  const plain = draft(20)
+  bed.take(plain)
+  bed.take(keep())
+  const expiry = draftRecord(recordKind.expiry, new Uint8Array(0))
+  const order = draftVersion(2)
+  const index = bed.intake.propose(0, order, expiry)
+  const kinds = bed.records.slice(before).map(record => record[recordAt.kind])
+  t.same(kinds, [recordKind.version, recordKind.command, recordKind.expiry, recordKind.command])
+  t.same(bed.records.slice(before)[1], unstamped(keep()))
+  t.equal(index, before + 3)
+})
+
+t.test('it is taken in when others are refused: where too much waits, and where the log lags behind', async t => {
+  const bytes = draft(60).length
+  const bed = new Bed({ heldBytesMax: bytes, urgentBytesMax: 3 * keep().length - 1, uncommittedBytesMax: 1 })
+  bed.raft.status.accepts = false
+  t.same(bed.take(draft(60)), [])
+  t.match(bed.take(draft(60)), [{ code: 'OVERLOADED' }])
+  t.same(bed.take(keep()), [])
+  t.same(bed.take(keep()), [])
+  t.match(bed.take(keep()), [{ code: 'OVERLOADED' }], 'its own room is bounded too')
+  t.equal(bed.intake.heldCount, 3)
+  bed.raft.status.accepts = true
+  bed.propose()
+  t.equal(bed.intake.heldCount, 1, 'the own disk does not hold yet what stands before')
+  t.notOk(bed.intake.mayPropose)
+  t.match(bed.take(draft(60)), [{ code: 'OVERLOADED' }])
+  t.same(bed.take(keep()), [])
+  t.ok(bed.intake.mayPropose)
+  bed.propose()
+  t.equal(bed.intake.heldCount, 1, 'only the other one waits')
+})
+
+t.test('it is forwarded, late and refused as all others', async t => {
+  const bed = new Bed()
+  const late = bed.take(keep())
+  bed.intake.expire(2_000)
+  t.match(late, [{ code: 'TIMED_OUT', fate: 'not-applied' }])
+  bed.take(draft())
+  bed.take(keep())
+  bed.intake.forward(keyOf(2), 0)
+  t.same(bed.transport.forwards[0]!.request, keep())
+  const last = bed.take(keep())
+  bed.intake.end(refusal('STOPPED', 'unknown', 'over'))
+  t.match(last, [{ code: 'STOPPED', fate: 'not-applied' }])
 })
