@@ -9,6 +9,7 @@ import type { BenchRun } from './report.ts'
 import type { Store } from './workloads.ts'
 
 export interface BenchSettings {
+  readonly system: BenchRun['system']
   readonly endpoints: readonly string[]
   /** Process ids of the nodes, empty where they are not known. */
   readonly pids: readonly number[]
@@ -55,7 +56,7 @@ function describe({ workload, connections, pace }: PlannedRun): string {
 }
 
 async function measure(load: LoadProcess, settings: BenchSettings, run: PlannedRun): Promise<BenchRun> {
-  const { warmUpMs, durationMs, pids, store } = settings
+  const { system, warmUpMs, durationMs, pids, store } = settings
   const { workload, connections, pace } = run
   const job = { ...store, workload, pace, warmUpMs, durationMs, seed: connections }
   const cpu: { begin: number | null; end: number | null } = { begin: null, end: null }
@@ -68,7 +69,7 @@ async function measure(load: LoadProcess, settings: BenchSettings, run: PlannedR
     throw new Error(`no ${workload} was answered: ${result.firstError ?? 'not within the measured time'}`)
   const serverCpu = cpu.begin === null || cpu.end === null ? null : cpu.end - cpu.begin
   return {
-    system: 'stretto',
+    system,
     workload,
     inFlight: 'inFlight' in pace ? pace.inFlight : result.inFlightMax,
     connections,

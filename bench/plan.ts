@@ -36,8 +36,6 @@ export function wholePlan(wishes: Wishes = {}): PlannedRun[] {
 export const quickPlan: readonly PlannedRun[] = [
   ...[1, 64, 256, 1_000].map(depth => closed('put', 1, depth)),
   ...[1, 64, 256, 1_000].map(depth => closed('get', 1, depth)),
-  closed('put', 16, 256),
-  closed('get', 16, 256),
   closed('mixed', 1, 256),
   closed('range100', 1, 64),
   closed('range1000', 1, 16),
@@ -46,4 +44,14 @@ export const quickPlan: readonly PlannedRun[] = [
 
 function closed(workload: WorkloadName, connections: number, inFlight: number): PlannedRun {
   return { workload, connections, pace: { inFlight } }
+}
+
+/** Of the runs of a plan those that the ceiling is measured with: puts and gets with the most callers over one connection. */
+export function ceilingPlan(plan: readonly PlannedRun[]): PlannedRun[] {
+  return (['put', 'get'] as const).flatMap(workload => {
+    const same = plan.flatMap(run =>
+      'inFlight' in run.pace && run.connections === 1 && run.workload === workload ? [run.pace.inFlight] : []
+    )
+    return same.length === 0 ? [] : [closed(workload, 1, Math.max(...same))]
+  })
 }

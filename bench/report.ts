@@ -8,8 +8,18 @@ export interface BenchReport {
   readonly runs: readonly BenchRun[]
   /** Against other systems under the same load; empty, as none is run here yet. */
   readonly ratios: readonly Ratio[]
-  /** What the parts could do without consensus; null, as it is not measured yet. */
-  readonly ceiling: null
+  /** What the parts could do without consensus; null where nothing was measured that could be compared. */
+  readonly ceiling: CeilingFigures | null
+}
+
+export interface CeilingFigures {
+  /** Callers, over one connection. */
+  readonly inFlight: number
+  /** Operations a second without consensus; null where the benchmark did not measure them. */
+  readonly puts: number | null
+  readonly gets: number | null
+  /** Of the product, in the same run. */
+  readonly share: { readonly puts: number | null; readonly gets: number | null }
 }
 
 export interface Machine {
@@ -21,7 +31,7 @@ export interface Machine {
 }
 
 export interface BenchRun {
-  readonly system: 'stretto'
+  readonly system: 'stretto' | 'ceiling'
   readonly workload: WorkloadName
   readonly inFlight: number
   readonly connections: number
@@ -71,4 +81,31 @@ export function rowOfRun(run: BenchRun): (string | number)[] {
 
 function grouped(number: number): string {
   return Math.round(number).toLocaleString('en')
+}
+
+/** Compares runs of the product with those of the ceiling that had as many callers. */
+export function ceilingOf(runs: readonly BenchRun[], ceiling: readonly BenchRun[]): CeilingFigures | null {
+  const [first] = ceiling
+  if (first === undefined) return null
+  const rateOf = (list: readonly BenchRun[], workload: WorkloadName): number | null => {
+    const found = list.find(run => {
+      return (
+        run.workload === workload &&
+        run.connections === 1 &&
+        run.inFlight === first.inFlight &&
+        run.offeredPerSecond === null
+      )
+    })
+    return found?.opsPerSecond ?? null
+  }
+  const share = (workload: WorkloadName): number | null => {
+    const [own, most] = [rateOf(runs, workload), rateOf(ceiling, workload)]
+    return own === null || most === null ? null : Math.round((100 * own) / most) / 100
+  }
+  return {
+    inFlight: first.inFlight,
+    puts: rateOf(ceiling, 'put'),
+    gets: rateOf(ceiling, 'get'),
+    share: { puts: share('put'), gets: share('get') }
+  }
 }

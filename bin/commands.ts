@@ -75,6 +75,12 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import('./bench-load.ts')).benchLoad
   },
   {
+    name: 'bench-ceiling',
+    summary: 'a process that bench compares with',
+    hidden: true,
+    load: async () => (await import('./bench-ceiling.ts')).benchCeiling
+  },
+  {
     name: 'check-history',
     summary: 'judge whether a recorded history is linearizable',
     load: async () => (await import('./check-history.ts')).checkHistory

@@ -2,8 +2,8 @@
 import { t } from 'tap'
 import { type LoadJob, runLoad } from '../../bench/load.ts'
 import { reportPage } from '../../bench/page.ts'
-import { quickPlan, wholePlan } from '../../bench/plan.ts'
-import type { BenchReport, BenchRun } from '../../bench/report.ts'
+import { ceilingPlan, quickPlan, wholePlan } from '../../bench/plan.ts'
+import { type BenchReport, type BenchRun, ceilingOf } from '../../bench/report.ts'
 import type { Client } from '../../lib/client/client.ts'
 
 const store = { keys: 2_000, valueBytes: 16 }
@@ -83,29 +83,42 @@ t.test('the plan has every workload at every depth, and never more connections t
   t.same(wholePlan({ workloads: ['get'], connections: [2], perSecond: 70 }), [
     { workload: 'get', connections: 2, pace: { perSecond: 70 } }
   ])
-  t.ok(quickPlan.length * 2.6 < 45 - 5, 'the quick one leaves time to start and to fill')
+  t.ok((quickPlan.length + 2) * 2.3 < 45 - 8, 'the quick one leaves time to start and to fill')
+  t.same(ceilingPlan(wholePlan()), [
+    { workload: 'put', connections: 1, pace: { inFlight: 1_000 } },
+    { workload: 'get', connections: 1, pace: { inFlight: 1_000 } }
+  ])
+  t.same(ceilingPlan(wholePlan({ workloads: ['put', 'mixed'], perSecond: 5 })), [], 'an open loop is no measure')
+})
+
+const run: BenchRun = {
+  system: 'stretto',
+  workload: 'put',
+  inFlight: 64,
+  connections: 1,
+  offeredPerSecond: null,
+  opsPerSecond: 12_345.6,
+  p50Ms: 1,
+  p99Ms: 2,
+  p999Ms: 3,
+  maxMs: 4,
+  spectrum: [
+    [50, 1],
+    [99, 2]
+  ],
+  errors: 0,
+  serverCpuUsPerOp: null,
+  clientCpuUsPerOp: 5
+}
+
+t.test('the share of the ceiling is that of the run with as many callers', async t => {
+  const own = [{ ...run, inFlight: 1, opsPerSecond: 1 }, { ...run, connections: 16, opsPerSecond: 2 }, run]
+  const most: BenchRun = { ...run, system: 'ceiling', opsPerSecond: 20_000 }
+  t.same(ceilingOf(own, [most]), { inFlight: 64, puts: 20_000, gets: null, share: { puts: 0.62, gets: null } })
+  t.equal(ceilingOf(own, []), null)
 })
 
 t.test('the page holds all that it shows', async t => {
-  const run: BenchRun = {
-    system: 'stretto',
-    workload: 'put',
-    inFlight: 64,
-    connections: 1,
-    offeredPerSecond: null,
-    opsPerSecond: 12_345.6,
-    p50Ms: 1,
-    p99Ms: 2,
-    p999Ms: 3,
-    maxMs: 4,
-    spectrum: [
-      [50, 1],
-      [99, 2]
-    ],
-    errors: 0,
-    serverCpuUsPerOp: null,
-    clientCpuUsPerOp: 5
-  }
   const machine = { cpus: 2, node: 'v20', platform: '<b>', fsyncMs: 0.2 }
   const report: BenchReport = {
     machine,

@@ -194,6 +194,7 @@ t.test('the demo tells its story to the end, and the benchmark measures', async 
   t.match(jsonOf(bench), {
     machine: { cpus: Number, node: process.version, platform: String, fsyncMs: Number },
     runs: names.map(() => ({ system: 'stretto', errors: 0, ...times })),
-    ratios: []
+    ratios: [],
+    ceiling: { inFlight: 64, puts: Number, gets: Number, share: { puts: Number, gets: Number } }
   })
 })
