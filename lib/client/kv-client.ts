@@ -2,8 +2,9 @@
 import type { Cluster } from './cluster.ts'
 import { Corner } from './corner.ts'
 import { codecOf } from './encoding.ts'
+import { KvSession } from './kv-session.ts'
 import { type CallOptions, type ClientOptions, checkNames, known } from './options.ts'
-import { type ClientParts, SessionClient } from './session-client.ts'
+import type { ClientParts } from './session-client.ts'
 import { Store } from './store.ts'
 
 /**
@@ -18,7 +19,7 @@ export class Client<V> extends Store<V> implements AsyncDisposable {
   constructor(parts: ClientParts, endpoints: readonly string[], options: ClientOptions<V> = {}) {
     checkNames(options, known.client)
     const corner = new Corner(new Uint8Array(0), codecOf(options.valueEncoding))
-    super(new SessionClient(parts, endpoints, options), corner)
+    super(new KvSession(parts, endpoints, options), corner)
     this.cluster = this.session.cluster
   }
 

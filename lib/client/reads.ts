@@ -35,8 +35,8 @@ export interface ReadTerms {
   readonly deadline: number
 }
 
-/** `entry`: Entry or null. `reading`: with what it was served from. `many`: a list of them. `count`: a number. */
-export type ReadKind = 'entry' | 'reading' | 'many' | 'count'
+/** `entry`: Entry or null. `reading`: with what it was served from. `many`: a list of them. `count`: a number. `packed`: as it is. */
+export type ReadKind = 'entry' | 'reading' | 'many' | 'count' | 'packed'
 
 export class Read extends Call {
   readonly kind: ReadKind
@@ -81,6 +81,8 @@ export class Read extends Call {
         return keys.map((key, at) => entryOrNull(fields[from + at], corner, key))
       case 'count':
         return numberOf(fields[from])
+      case 'packed':
+        return fields[from]
       case 'reading':
         return readingOf(entryOrNull(fields[from], corner, keys[0]), numberOf(fields[0]), answered, servedBy)
       default:

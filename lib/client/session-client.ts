@@ -64,6 +64,8 @@ export class SessionClient implements AsyncDisposable {
   readonly timeoutMs: number
   readonly #links: Links
   readonly #writes: Writes
+  /** With a session of their own, so that they wait behind nothing. */
+  readonly #urgent: Writes
   readonly #reads: Reads
   readonly #admins: Admins
   readonly #readying = new Set<Readying>()
@@ -91,6 +93,7 @@ export class SessionClient implements AsyncDisposable {
     this.context = { env, wheel, requests, links: this.#links, takeTurn, ended, seenIndex: 0 }
     this.resolves = new Resolves(this.context)
     this.#writes = new Writes(this.context, this.resolves)
+    this.#urgent = new Writes(this.context, this.resolves)
     this.#reads = new Reads(this.context)
     const admins = new Admins(this.context)
     this.#admins = admins
@@ -152,9 +155,18 @@ export class SessionClient implements AsyncDisposable {
     return this.#tickNow + (timeout === undefined ? this.timeoutMs : msOf(timeout, 'timeout'))
   }
 
-  sendWrite({ read, corner, command, contentBytes }: Writing, options: WriteOptions = noOptions): Promise<never> {
+  sendWrite(writing: Writing, options: WriteOptions = noOptions): Promise<never> {
+    return this.#send(this.#writes, writing, options)
+  }
+
+  /** For what keeps something alive: it is not in order with other writes. */
+  sendUrgent(writing: Writing, options: WriteOptions = noOptions): Promise<never> {
+    return this.#send(this.#urgent, writing, options)
+  }
+
+  #send(writes: Writes, { read, corner, command, contentBytes }: Writing, options: WriteOptions): Promise<never> {
     const deadline = this.deadline(options)
-    const write = new Write(this.#writes, {
+    const write = new Write(writes, {
       read,
       corner,
       command,
@@ -164,7 +176,7 @@ export class SessionClient implements AsyncDisposable {
       notAfterMs: options.notAfter === undefined ? 0 : msOf(options.notAfter, 'notAfter')
     })
     if (options.signal !== undefined) write.heed(options.signal)
-    if (!write.settled) this.#writes.add(write)
+    if (!write.settled) writes.add(write)
     return write.promise
   }
 
@@ -185,6 +197,7 @@ export class SessionClient implements AsyncDisposable {
     this.#turnAsked = false
     if (this.#closed) return
     const now = this.context.env.now()
+    this.#urgent.turn(this.#links.active, now)
     this.#writes.turn(this.#links.active, now)
     // Writes give a path up whose node tells a cluster time that is too old: what follows is for the next one.
     const path = this.#links.active
@@ -202,6 +215,7 @@ export class SessionClient implements AsyncDisposable {
   }
 
   #lost(connection: Connection): void {
+    this.#urgent.lost(connection)
     this.#writes.lost(connection)
     this.#reads.lost(connection)
     this.ranges.lost(connection)
@@ -210,10 +224,12 @@ export class SessionClient implements AsyncDisposable {
   }
 
   #closeWhenIdle(): void {
-    if (this.#writes.busy || this.#reads.busy || this.#admins.busy || this.resolves.waitingCount > 0) return
+    const writing = this.#urgent.busy || this.#writes.busy || this.resolves.waitingCount > 0
+    if (writing || this.#reads.busy || this.#admins.busy) return
     this.#closed = true
     const reason = stopped()
     for (const readying of this.#readying) readying.fail(reason)
+    this.#urgent.close()
     this.#writes.close()
     this.#reads.close(reason)
     this.resolves.close(reason)

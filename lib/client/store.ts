@@ -16,6 +16,9 @@ import {
 import type { Corner } from './corner.ts'
 import type { Key } from './encoding.ts'
 import type { DeleteResult, Entry, IncrementResult, PutResult, Reading, Resolution } from './entry.ts'
+import type { KvSession } from './kv-session.ts'
+import type { Lease } from './lease.ts'
+import type { GrantOptions, Leases } from './leases.ts'
 import {
   type CallOptions,
   type CountOptions,
@@ -32,17 +35,16 @@ import {
 } from './options.ts'
 import { OpenRange, type Range, type Ranged, type RangeTerms } from './ranges.ts'
 import { Read, type ReadKind } from './reads.ts'
-import type { SessionClient } from './session-client.ts'
 
 /**
  * All keys, or those under a prefix. Calls reject with a `StrettoError` (or with the reason of their signal), whose `fate`
  * says whether a write may have been applied.
  */
 export class Store<V> {
-  protected readonly session: SessionClient
+  protected readonly session: KvSession
   protected readonly corner: Corner
 
-  constructor(session: SessionClient, corner: Corner) {
+  constructor(session: KvSession, corner: Corner) {
     this.session = session
     this.corner = corner
   }
@@ -94,6 +96,19 @@ export class Store<V> {
       if (!Number.isSafeInteger(by)) throw new StrettoError('BAD_REQUEST', 'increment: a whole number')
       return this.#write(valueAnswer, { op: 'increment', key: this.corner.key(key), by }, 0, options)
     })
+  }
+
+  /**
+   * Grants a lease and keeps it alive, until it is revoked or the client is closed: `await using lease = await db.lease({ ttl:
+   * 10_000 })`. Keys that are put with it go when it ends.
+   */
+  lease(options: GrantOptions): Promise<Lease> {
+    return this.session.leases.grant(options)
+  }
+
+  /** What can be asked and done about any lease. */
+  get leases(): Leases {
+    return this.session.leases
   }
 
   get(key: Key, options?: GetOptions): Promise<Entry<V> | null> {
