@@ -5,7 +5,9 @@ import { clientSubprotocol } from '../wire/client.ts'
 import { type Connect, connectOver } from './connect.ts'
 
 export { StrettoError } from '../base/errors.ts'
+export { cmp } from './compares.ts'
 export { Client } from './kv-client.ts'
+export { op } from './operations.ts'
 
 export const connect: Connect = connectOver(env => {
   const { WebSocket: socketClass } = globalThis as unknown as { readonly WebSocket: PageSocketClass }

@@ -6,15 +6,28 @@ import { type Connect, connectOver } from './connect.ts'
 
 export type { MachineVersions, MemberStatus, Plan } from '../wire/admin.ts'
 export type { AddMemberOptions, Cluster, PlannedChange, ReplaceMemberOptions } from './cluster.ts'
+export { type Comparison, cmp } from './compares.ts'
+export type { DeleteRangeResult } from './delete-range.ts'
 export type { Codec, Key } from './encoding.ts'
-export type { AppliedResult, DeleteResult, Entry, IncrementResult, PutResult, Reading, Resolution } from './entry.ts'
+export type {
+  AppendResult,
+  AppliedResult,
+  DeleteResult,
+  Entry,
+  IncrementResult,
+  PutResult,
+  Reading,
+  Resolution
+} from './entry.ts'
 export { Client } from './kv-client.ts'
+export { type Op, op, type Responses } from './operations.ts'
 export type {
   Bounds,
   CallOptions,
   ClientOptions,
   CountOptions,
   DeleteOptions,
+  DeleteRangeOptions,
   Duration,
   FencingRef,
   GetOptions,
@@ -25,7 +38,11 @@ export type {
   WriteOptions
 } from './options.ts'
 export type { Range } from './ranges.ts'
+export type { StandardSchema } from './schema.ts'
 export { Store } from './store.ts'
+export type { Transaction } from './transact.ts'
+export type { Txn, TxnResult } from './txn.ts'
+export type { UpdateResult } from './update.ts'
 
 /** A node's answers may be as large as a list of the largest values. */
 const answerBytesMax = 64 * clientMessageBytesMax

@@ -3,7 +3,7 @@ import { StrettoError } from '../base/errors.ts'
 import { type Consistency, consistencies } from '../wire/client.ts'
 import type { Fencing } from '../wire/kv/commands.ts'
 import { encodeKey } from './encoding.ts'
-import { countOf, type LeaseRef, msOf, type PutOptions, type ReadOptions } from './options.ts'
+import { countOf, type LeaseOptions, type LeaseRef, msOf, type PutOptions, type ReadOptions } from './options.ts'
 
 /** The revision that the entry has to be of, null for any. @throws StrettoError BAD_REQUEST */
 export function conditionOf({ ifRevision, ifAbsent }: PutOptions): number | null {
@@ -18,6 +18,14 @@ export function conditionOf({ ifRevision, ifAbsent }: PutOptions): number | null
 export function fencingOf({ fencing }: Pick<PutOptions, 'fencing'>): Fencing | null {
   if (fencing === undefined) return null
   return { key: encodeKey(fencing.key), token: countOf(fencing.fencingToken, 'fencingToken', 1) }
+}
+
+/** What a put says of the lease of its key. @throws StrettoError BAD_REQUEST */
+export function leaseOf({ ttl, lease }: LeaseOptions): { readonly ttlMs: number; readonly leaseId: number } {
+  if (ttl !== undefined && lease !== undefined) throw contradiction('ttl', 'lease')
+  // A key lives no shorter than it was told to.
+  const ttlMs = ttl === undefined ? 0 : Math.ceil(msOf(ttl, 'ttl'))
+  return { ttlMs, leaseId: lease === undefined ? 0 : leaseIdOf(lease) }
 }
 
 /** @throws StrettoError BAD_REQUEST */
@@ -44,6 +52,6 @@ export function maxStalenessOf({ maxStaleness, consistency }: ReadOptions): numb
   return Math.max(1, Math.floor(msOf(maxStaleness, 'maxStaleness')))
 }
 
-export function contradiction(one: string, other: string): StrettoError {
+function contradiction(one: string, other: string): StrettoError {
   return new StrettoError('BAD_REQUEST', `\`${one}\` and \`${other}\` exclude each other`)
 }

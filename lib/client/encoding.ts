@@ -1,5 +1,5 @@
 // Keys and values between what users hold and bytes.
-import { StrettoError } from '../base/errors.ts'
+import { type ErrorCode, StrettoError } from '../base/errors.ts'
 import { keyBytesMax, valueBytesMax } from '../wire/kv/fields.ts'
 
 /** How values become bytes and come back. What `decode` of a user's own codec gets is a copy, for it to keep. */
@@ -92,6 +92,13 @@ export function encodeBound(key: Key): Uint8Array {
   return bytes
 }
 
+/** The first key after `key`. */
+export function keyAfter(key: Uint8Array): Uint8Array {
+  const next = new Uint8Array(key.length + 1)
+  next.set(key)
+  return next
+}
+
 /** @throws StrettoError BAD_REQUEST, TOO_LARGE */
 export function encodeValue<V>(codec: Codec<V>, value: V): Uint8Array {
   let bytes: Uint8Array
@@ -135,13 +142,32 @@ export const json: Codec<unknown> = {
   decode: bytes => JSON.parse(decodeText(bytes)) as unknown
 }
 
-/** The value encoding of this client cannot read what is stored: a matter of the caller, not of the node. */
-export class UndecodableValue extends Error {
+/** A call was answered, but its result cannot be given: a matter of the caller, not of the node. */
+export class NoResult extends Error {
+  readonly code: ErrorCode
+
+  constructor(code: ErrorCode, text: string, options?: ErrorOptions) {
+    super(text, options)
+    this.code = code
+  }
+}
+
+/** The value encoding of this client cannot read what is stored. */
+export class UndecodableValue extends NoResult {
   override readonly name = 'UndecodableValue'
 
   constructor(cause: unknown) {
     const why = cause instanceof StrettoError ? `: ${cause.message}` : ''
-    super(`the value cannot be decoded${why}`, { cause })
+    super('BAD_REQUEST', `the value cannot be decoded${why}`, { cause })
+  }
+}
+
+/** The write was applied once, but when the client asked again its answer was too large to have been kept. */
+export class ResultGone extends NoResult {
+  override readonly name = 'ResultGone'
+
+  constructor() {
+    super('TOO_LARGE', 'its answer, which got lost, was too large to be kept')
   }
 }
 

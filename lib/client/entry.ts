@@ -2,7 +2,7 @@
 import { StrettoError } from '../base/errors.ts'
 import { type Packed, unpack } from '../record/pack.ts'
 import type { Consistency } from '../wire/client.ts'
-import { readEntry } from '../wire/kv/questions.ts'
+import { type Entry as PackedEntry, readEntry } from '../wire/kv/questions.ts'
 import type { Corner } from './corner.ts'
 
 export interface Entry<V> {
@@ -35,6 +35,12 @@ export interface IncrementResult {
   readonly revision: number
 }
 
+export interface AppendResult {
+  /** Bytes that the value has now. */
+  readonly length: number
+  readonly revision: number
+}
+
 /** An entry, and what it was served from. */
 export interface Reading<V> {
   readonly entry: Entry<V> | null
@@ -63,7 +69,10 @@ export interface AppliedResult<V> extends PutResult<V> {
 
 /** `key`: the text asked for, where it is known. @throws StrettoError BAD_REQUEST for what is none; UndecodableValue */
 export function entryOf(packed: Packed | undefined, corner: Corner, key?: string): Entry<unknown> {
-  const entry = readEntry(packed)
+  return entryFrom(readEntry(packed), corner, key)
+}
+
+export function entryFrom(entry: PackedEntry, corner: Corner, key?: string): Entry<unknown> {
   const { createRevision, modRevision, version, leaseId } = entry
   if (entry.value === null) throw new StrettoError('BAD_REQUEST', 'an entry without its value')
   const value = corner.decode(entry.value)

@@ -38,13 +38,17 @@ export interface DeleteOptions extends WriteOptions {
   readonly fencing?: FencingRef | undefined
 }
 
-export interface PutOptions extends DeleteOptions {
-  /** Only if there is no entry yet: the same as `ifRevision: 0`. */
-  readonly ifAbsent?: boolean | undefined
+/** How long a key lives. Without either, until it is deleted, also where it had a lease before. */
+export interface LeaseOptions {
   /** The key goes by itself after so long, at least a second: a lease of its own, which another put takes from it. */
   readonly ttl?: Duration | undefined
   /** The key goes when this lease ends. */
   readonly lease?: LeaseRef | undefined
+}
+
+export interface PutOptions extends DeleteOptions, LeaseOptions {
+  /** Only if there is no entry yet: the same as `ifRevision: 0`. */
+  readonly ifAbsent?: boolean | undefined
 }
 
 export interface ReadOptions extends CallOptions {
@@ -68,6 +72,20 @@ export interface Bounds {
   readonly to?: Key | undefined
 }
 
+export interface DeleteRangeOptions extends WriteOptions {
+  /**
+   * True by default: one change, of at most 10,000 keys. False: page after page, each a change of its own, however many keys
+   * there are; `timeout` is for each page, and keys that come meanwhile may stay.
+   */
+  readonly atomic?: boolean | undefined
+}
+
+/** Bounds of which one at least is named: what must not mean all keys by mistake. `{ prefix: '' }` does. */
+export type NamedBounds =
+  | { readonly prefix: Key; readonly from?: undefined; readonly to?: undefined }
+  | { readonly prefix?: undefined; readonly from: Key; readonly to?: Key | undefined }
+  | { readonly prefix?: undefined; readonly from?: Key | undefined; readonly to: Key }
+
 export interface CountOptions extends ReadOptions, Bounds {}
 
 export interface RangeOptions extends GetOptions, Bounds {
@@ -76,6 +94,12 @@ export interface RangeOptions extends GetOptions, Bounds {
   readonly reverse?: boolean | undefined
   /** Entries come with `value: null`. */
   readonly keysOnly?: boolean | undefined
+}
+
+export interface TransactRangeOptions extends Bounds {
+  readonly limit?: number | undefined
+  /** From the last key to the first. */
+  readonly reverse?: boolean | undefined
 }
 
 export interface ClientOptions<V> {
@@ -94,6 +118,14 @@ const boundNames = ['prefix', 'from', 'to'] as const
 export const known = {
   client: new Set<string>(['valueEncoding', 'timeout', 'name', 'token']),
   call: new Set<string>(callNames),
+  bounds: new Set<string>(boundNames),
+  deleteRange: new Set<string>([...callNames, 'notAfter', 'atomic']),
+  lease: new Set<string>(['ttl', 'lease']),
+  transactRange: new Set<string>([...boundNames, 'limit', 'reverse']),
+  opPut: new Set<string>(['previous', 'ttl', 'lease']),
+  opDelete: new Set<string>(['previous']),
+  opRange: new Set<string>([...boundNames, 'limit', 'reverse', 'keysOnly']),
+  opTxn: new Set<string>(['if', 'then', 'else']),
   increment: new Set<string>([...callNames, 'notAfter']),
   grant: new Set<string>([...callNames, 'notAfter', 'ttl']),
   leaseOf: new Set<string>([...readNames, 'keys']),

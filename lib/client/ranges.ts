@@ -7,7 +7,7 @@ import { Wait } from './call.ts'
 import type { Connection } from './connection.ts'
 import { type Context, Patience, patienceMs } from './context.ts'
 import type { Corner } from './corner.ts'
-import { UndecodableValue } from './encoding.ts'
+import { keyAfter, UndecodableValue } from './encoding.ts'
 import { type Entry, entryOf, keyEntryOf, numberOf, unpackAnswer } from './entry.ts'
 import { mayRetry, unexpected, type Waiter } from './requests.ts'
 import { Timed, tickOf } from './wheel.ts'
@@ -254,7 +254,7 @@ export class OpenRange extends Timed implements Waiter, AsyncIterableIterator<En
     if (last === null) return { from, to, limit, reverse, keysOnly, atRevision }
     const left = limit === 0 ? 0 : limit - this.#received
     const rest = { limit: left, reverse, keysOnly, atRevision: this.revision! }
-    return reverse ? { from, to: last, ...rest } : { from: after(last), to, ...rest }
+    return reverse ? { from, to: last, ...rest } : { from: keyAfter(last), to, ...rest }
   }
 
   /** Takes the entries of a page in; its first field is the revision. */
@@ -327,11 +327,4 @@ export class OpenRange extends Timed implements Waiter, AsyncIterableIterator<En
     this.#path.send(writeSmall(frameKind.cancel, this.#number))
     this.#context.takeTurn()
   }
-}
-
-/** The first key after `key`. */
-function after(key: Uint8Array): Uint8Array {
-  const next = new Uint8Array(key.length + 1)
-  next.set(key)
-  return next
 }

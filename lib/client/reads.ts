@@ -35,8 +35,11 @@ export interface ReadTerms {
   readonly deadline: number
 }
 
-/** `entry`: Entry or null. `reading`: with what it was served from. `many`: a list of them. `count`: a number. `packed`: as it is. */
-export type ReadKind = 'entry' | 'reading' | 'many' | 'count' | 'packed'
+/**
+ * `entry`: Entry or null. `reading`: with what it was served from. `many`: a list of them. `snapshot`: a list with its
+ * revision. `count`: a number. `packed`: whatever the answer is.
+ */
+export type ReadKind = 'entry' | 'reading' | 'many' | 'snapshot' | 'count' | 'packed'
 
 export class Read extends Call {
   readonly kind: ReadKind
@@ -78,7 +81,9 @@ export class Read extends Call {
       case 'entry':
         return entryOrNull(fields[from], corner, keys[0])
       case 'many':
-        return keys.map((key, at) => entryOrNull(fields[from + at], corner, key))
+        return this.#entries(fields, from)
+      case 'snapshot':
+        return { revision: numberOf(fields[0]), entries: this.#entries(fields, from) }
       case 'count':
         return numberOf(fields[from])
       case 'packed':
@@ -88,6 +93,10 @@ export class Read extends Call {
       default:
         return unreachable(this.kind)
     }
+  }
+
+  #entries(fields: readonly Packed[], from: number): (Entry<unknown> | null)[] {
+    return this.keys.map((key, at) => entryOrNull(fields[from + at], this.corner, key))
   }
 }
 
@@ -220,7 +229,7 @@ export class Question extends Timed implements Waiter {
     const { consistency, minRevision, maxAgeMs, deadline } = this.terms
     if (consistency !== terms.consistency || minRevision !== terms.minRevision) return false
     if (maxAgeMs !== terms.maxAgeMs || deadline !== terms.deadline) return false
-    if (read.kind === 'many' || this.reads[0]?.kind === 'many') return false
+    if (isList(read) || (this.reads.length > 0 && isList(this.reads[0]!))) return false
     return this.#requestCount < questionCountMax && this.bytes + bytes <= questionBytesMax
   }
 
@@ -284,6 +293,10 @@ export class Question extends Timed implements Waiter {
     const why = this.path === null ? this.#context.links.lastFailure : `asked ${this.path.endpoint.text}`
     for (const read of this.reads) read.fail(timedOutReading(why))
   }
+}
+
+function isList({ kind, requests }: Read): boolean {
+  return kind === 'many' || (kind === 'snapshot' && requests.length > 1)
 }
 
 function timedOutReading(why: string): StrettoError {

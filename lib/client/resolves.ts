@@ -9,12 +9,12 @@ import type { Connection } from './connection.ts'
 import { type Context, Patience, patienceMs } from './context.ts'
 import type { Corner } from './corner.ts'
 import type { Draft } from './draft.ts'
-import { UndecodableValue } from './encoding.ts'
+import { NoResult, ResultGone } from './encoding.ts'
 import { type AppliedResult, type Resolution } from './entry.ts'
 import { mayRetry, unexpected, type Waiter } from './requests.ts'
 import { operationIdOf, parseOperationId } from './session.ts'
 import { tickOf } from './wheel.ts'
-import { timedOut, type Verdict } from './write.ts'
+import { appliedButUnread, timedOut, type Verdict } from './write.ts'
 
 /** How many answers about abandoned writes are kept for a user who asks later. */
 const keptMax = 4096
@@ -151,10 +151,8 @@ export class Resolves {
     try {
       resolving.succeed(resolutionOf(verdict, read))
     } catch (error) {
-      if (!(error instanceof UndecodableValue)) throw error
-      resolving.fail(
-        new StrettoError('BAD_REQUEST', `applied, but ${error.message}`, { fate: 'unknown', cause: error.cause })
-      )
+      if (!(error instanceof NoResult)) throw error
+      resolving.fail(appliedButUnread(error))
     }
   }
 }
@@ -171,7 +169,13 @@ function dropOldest(map: Map<string, unknown>): void {
 function resolutionOf(verdict: Verdict | 'expired', read: ReadAnswer): Resolution<unknown> {
   if (verdict === 'expired') return 'expired'
   if (verdict.status !== 0) return 'not-applied'
-  return { applied: read(verdict.revision, verdict.answer) as AppliedResult<unknown> }
+  const { revision, answer } = verdict
+  try {
+    return { applied: read(revision, answer) as AppliedResult<unknown> }
+  } catch (error) {
+    if (error instanceof ResultGone) return { applied: { revision, resultGone: true } }
+    throw error
+  }
 }
 
 /** One resolve record, asked again until it is answered. */

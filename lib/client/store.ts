@@ -1,21 +1,28 @@
 // The key-value interface, of the whole store or of a corner of it: what users call.
 import { StrettoError } from '../base/errors.ts'
 import type { Packed } from '../record/pack.ts'
-import { type Command, packCommand } from '../wire/kv/commands.ts'
-import { packRequest } from '../wire/kv/questions.ts'
-import { deletedAnswer, deletedEntryAnswer, plainAnswer, putAnswer, type ReadAnswer, valueAnswer } from './answers.ts'
 import {
-  conditionOf,
-  consistencyOf,
-  contradiction,
-  fencingOf,
-  leaseIdOf,
-  maxStalenessOf,
-  minRevisionOf
-} from './conditions.ts'
+  type AppendCommand,
+  type DeleteCommand,
+  type NumberCommand,
+  type PutCommand,
+  packCommand
+} from '../wire/kv/commands.ts'
+import { packRequest } from '../wire/kv/questions.ts'
+import {
+  deletedAnswer,
+  deletedEntryAnswer,
+  lengthAnswer,
+  plainAnswer,
+  putAnswer,
+  type ReadAnswer,
+  valueAnswer
+} from './answers.ts'
+import { conditionOf, consistencyOf, fencingOf, leaseOf, maxStalenessOf, minRevisionOf } from './conditions.ts'
 import type { Corner } from './corner.ts'
-import type { Key } from './encoding.ts'
-import type { DeleteResult, Entry, IncrementResult, PutResult, Reading, Resolution } from './entry.ts'
+import { type DeleteRangeResult, deleteRange } from './delete-range.ts'
+import type { Codec, Key } from './encoding.ts'
+import type { AppendResult, DeleteResult, Entry, IncrementResult, PutResult, Reading, Resolution } from './entry.ts'
 import type { KvSession } from './kv-session.ts'
 import type { Lease } from './lease.ts'
 import type { GrantOptions, Leases } from './leases.ts'
@@ -25,9 +32,11 @@ import {
   checkNames,
   countOf,
   type DeleteOptions,
+  type DeleteRangeOptions,
   type GetOptions,
   known,
   msOf,
+  type NamedBounds,
   type PutOptions,
   type RangeOptions,
   type ReadOptions,
@@ -35,6 +44,12 @@ import {
 } from './options.ts'
 import { OpenRange, type Range, type Ranged, type RangeTerms } from './ranges.ts'
 import { Read, type ReadKind } from './reads.ts'
+import { codecFor, type StandardSchema } from './schema.ts'
+import { type Transaction, transact } from './transact.ts'
+import { Txn } from './txn.ts'
+import { type Change, type UpdateResult, update } from './update.ts'
+import { OpenWatch, type Watch } from './watch.ts'
+import { noWatch, type WatchOptions, watchTerms } from './watch-options.ts'
 
 /**
  * All keys, or those under a prefix. Calls reject with a `StrettoError` (or with the reason of their signal), whose `fate`
@@ -52,24 +67,22 @@ export class Store<V> {
   put(key: Key, value: V, options?: PutOptions): Promise<PutResult<V>> {
     return this.session.attempt(() => {
       if (options === undefined) {
-        const command: Command = { ...plainPut, key: this.corner.key(key), value: this.corner.value(value) }
+        const command: PutCommand = { ...plainPut, key: this.corner.key(key), value: this.corner.value(value) }
         return this.#write(plainAnswer, command, command.value.length, undefined)
       }
       checkNames(options, known.put)
-      const { ttl, lease, previous = false } = options
-      if (ttl !== undefined && lease !== undefined) throw contradiction('ttl', 'lease')
+      const { previous = false } = options
       const bytes = this.corner.value(value)
-      const command: Command = {
+      const command: PutCommand = {
         op: 'put',
         key: this.corner.key(key),
         value: bytes,
         ifRevision: conditionOf(options),
         previous,
-        ttlMs: ttl === undefined ? 0 : Math.ceil(msOf(ttl, 'ttl')),
-        leaseId: lease === undefined ? 0 : leaseIdOf(lease),
+        ...leaseOf(options),
         fencing: fencingOf(options)
       }
-      const read = previous || ttl !== undefined ? putAnswer(this.corner, previous) : plainAnswer
+      const read = previous || options.ttl !== undefined ? putAnswer(this.corner, previous) : plainAnswer
       return this.#write(read, command, bytes.length, options)
     })
   }
@@ -78,7 +91,7 @@ export class Store<V> {
     return this.session.attempt(() => {
       checkNames(options, known.delete)
       const { previous = false } = options
-      const command: Command = {
+      const command: DeleteCommand = {
         op: 'delete',
         key: this.corner.key(key),
         ifRevision: conditionOf(options),
@@ -91,11 +104,39 @@ export class Store<V> {
 
   /** Adds to the whole number that the value spells in decimal; an absent key counts as 0. */
   increment(key: Key, by = 1, options: WriteOptions = {}): Promise<IncrementResult> {
+    return this.session.attempt(() => this.#count('increment', key, by, options))
+  }
+
+  /** Stores `number` where the value is greater, or the key absent. */
+  min(key: Key, number: number, options: WriteOptions = {}): Promise<IncrementResult> {
+    return this.session.attempt(() => this.#count('min', key, number, options))
+  }
+
+  /** Stores `number` where the value is less, or the key absent. */
+  max(key: Key, number: number, options: WriteOptions = {}): Promise<IncrementResult> {
+    return this.session.attempt(() => this.#count('max', key, number, options))
+  }
+
+  /** Adds the encoded `value` to the end of what is there. */
+  append(key: Key, value: V, options: WriteOptions = {}): Promise<AppendResult> {
     return this.session.attempt(() => {
       checkNames(options, known.increment)
-      if (!Number.isSafeInteger(by)) throw new StrettoError('BAD_REQUEST', 'increment: a whole number')
-      return this.#write(valueAnswer, { op: 'increment', key: this.corner.key(key), by }, 0, options)
+      const command = { op: 'append', key: this.corner.key(key), value: this.corner.value(value) } as const
+      return this.#write(lengthAnswer, command, command.value.length, options)
     })
+  }
+
+  /** Deletes all keys that begin with `prefix`, or from `from` up to, and without, `to`. */
+  deleteRange(bounds: NamedBounds, options: DeleteRangeOptions = {}): Promise<DeleteRangeResult> {
+    return this.session.attempt(() => deleteRange(this.session, this.corner, bounds, options))
+  }
+
+  /**
+   * Stores what `change` makes of the present value, and again where somebody came between, until the deadline. A key with a
+   * lease keeps it. `change` gets null where there is no entry, and may be called several times.
+   */
+  update(key: Key, change: Change<V>, options: CallOptions = {}): Promise<UpdateResult<V>> {
+    return this.session.attempt(() => update(this, this.session, key, change, options))
   }
 
   /**
@@ -151,6 +192,37 @@ export class Store<V> {
   }
 
   /**
+   * What changes, in batches of one revision each, in order and each once; it goes on by itself at any node. It begins with
+   * this call, and may be left to wait: a node sends only so much ahead. Faults reject the first `next`.
+   */
+  watch(options: WatchOptions = {}): Watch<V> {
+    const { watches } = this.session
+    try {
+      this.session.refuseIfClosed()
+      const watch = new OpenWatch(watches, this.corner, watchTerms(options, this.corner))
+      watch.start()
+      return watch
+    } catch (error) {
+      const refused = new OpenWatch(watches, this.corner, noWatch)
+      refused.fail(error)
+      return refused
+    }
+  }
+
+  /** An atomic transaction: `db.txn().if(cmp(...)).then(op.put(...)).else(op.get(...)).commit()`. */
+  txn(): Txn<V> {
+    return new Txn<V>(this.session, this.corner)
+  }
+
+  /**
+   * Runs `body` as if it were alone, and again where others came between, until the deadline: what it wrote is stored only if
+   * all that it read is still as it was. Gives what `body` gave; what it throws ends the call, with nothing written.
+   */
+  transact<T>(body: (tx: Transaction<V>) => Promise<T> | T, options: CallOptions = {}): Promise<T> {
+    return this.session.attempt(() => transact(this.session, this.corner, body, options))
+  }
+
+  /**
    * What became of a write whose fate was unknown, by the `operationId` of its error. After `not-applied` it never will
    * be applied.
    */
@@ -161,14 +233,33 @@ export class Store<V> {
     })
   }
 
+  /**
+   * A typed corner of the store: a namespace whose values have an encoding of their own, or fit a schema (of the Standard
+   * Schema kind: zod, valibot, ...) and are stored as JSON. What does not fit is refused with BAD_REQUEST, on the way in and
+   * on the way out. Throws a StrettoError BAD_REQUEST or TOO_LARGE for a prefix or description that is none.
+   */
+  sub<T>(prefix: Key, described: Codec<T> | StandardSchema<unknown, T>): Store<T>
+  sub(prefix: Key, described: 'utf8'): Store<string>
+  sub(prefix: Key, described: 'bytes'): Store<Uint8Array>
+  sub<T = unknown>(prefix: Key, described: 'json'): Store<T>
+  sub(prefix: Key, described: unknown): Store<unknown> {
+    return new Store<unknown>(this.session, this.corner.within(prefix, codecFor(described)))
+  }
+
   /** The same interface under a prefix: its keys are given and come back without it. @throws StrettoError BAD_REQUEST, TOO_LARGE */
   namespace(prefix: Key): Store<V> {
     return new Store<V>(this.session, this.corner.within(prefix))
   }
 
+  #count(op: NumberCommand['op'], key: Key, by: number, options: WriteOptions): Promise<IncrementResult> {
+    checkNames(options, known.increment)
+    if (!Number.isSafeInteger(by)) throw new StrettoError('BAD_REQUEST', `${op}: a whole number`)
+    return this.#write(valueAnswer, { op, key: this.corner.key(key), by }, 0, options)
+  }
+
   #write(
     read: ReadAnswer,
-    command: Command & { readonly key: Uint8Array },
+    command: PutCommand | DeleteCommand | NumberCommand | AppendCommand,
     valueBytes: number,
     options: WriteOptions | undefined
   ): Promise<never> {

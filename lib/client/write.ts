@@ -5,7 +5,7 @@ import type { Applied } from '../wire/client.ts'
 import { plainAnswer, type ReadAnswer } from './answers.ts'
 import { Call } from './call.ts'
 import type { Corner } from './corner.ts'
-import { UndecodableValue } from './encoding.ts'
+import { NoResult, UndecodableValue } from './encoding.ts'
 import { entryOrNull, unpackAnswer } from './entry.ts'
 
 export type Verdict = NonNullable<NonNullable<Applied['each']>[number]>
@@ -73,12 +73,15 @@ export class Write extends Call {
     try {
       this.succeed(this.read(revision, answer))
     } catch (error) {
-      if (!(error instanceof UndecodableValue)) throw error
-      this.fail(
-        new StrettoError('BAD_REQUEST', `applied, but ${error.message}`, { fate: 'unknown', cause: error.cause })
-      )
+      if (!(error instanceof NoResult)) throw error
+      this.fail(appliedButUnread(error))
     }
   }
+}
+
+/** The write has been applied: nothing may do it again. */
+export function appliedButUnread({ code, message, cause }: NoResult): StrettoError {
+  return new StrettoError(code, `applied, but ${message}`, { fate: 'unknown', cause })
 }
 
 export interface WriteTerms {

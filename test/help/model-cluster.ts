@@ -20,7 +20,7 @@ import {
   writeSmall,
   writeWelcome
 } from '../../lib/wire/client.ts'
-import { type FirstCommand } from '../../lib/wire/kv/commands.ts'
+import type { Command, FirstCommand } from '../../lib/wire/kv/commands.ts'
 import { type Entry, packEntry, readRequests, readScan } from '../../lib/wire/kv/questions.ts'
 import { readCommands } from '../../lib/wire/kv/read-commands.ts'
 
@@ -44,7 +44,9 @@ export class ModelStore {
   readonly entries = new Map<string, Entry>()
   readonly sessions = new Map<string, ModelSession>()
   /** Every command that was executed, in order: `session-serial`, and what it was. */
-  readonly executed: { readonly id: string; readonly command: FirstCommand }[] = []
+  readonly executed: { readonly id: string; readonly command: Command }[] = []
+  /** What it has to say of commands that are no simple put, delete or increment. */
+  beyond: (command: Command) => Verdict = () => refused('BAD_REQUEST')
 
   text(key: string): string | null {
     const value = this.entries.get(key)?.value
@@ -65,7 +67,7 @@ export class ModelStore {
       session.floor = floor
       for (const serial of session.known.keys()) if (serial <= floor) session.known.delete(serial)
     }
-    const commands = readCommands(draft.slice(commandAt.commands), count, 1) as FirstCommand[]
+    const commands = readCommands(draft.slice(commandAt.commands), count)
     const late = readU64(draft, commandAt.notAfter) !== 0 && time > readU64(draft, commandAt.notAfter)
     const before = this.revision
     const each = commands.map((command, at) =>
@@ -113,7 +115,7 @@ export class ModelStore {
     })
   }
 
-  #once(session: ModelSession, draft: Uint8Array, serial: number, command: FirstCommand, late: boolean): Verdict {
+  #once(session: ModelSession, draft: Uint8Array, serial: number, command: Command, late: boolean): Verdict {
     if (serial <= session.floor) return refused('SESSION_EXPIRED')
     let verdict = session.known.get(serial)
     if (verdict === undefined) {
@@ -123,7 +125,12 @@ export class ModelStore {
     return verdict
   }
 
-  #execute(command: FirstCommand, id: string): Verdict {
+  #execute(command: Command, id: string): Verdict {
+    if (!isFirst(command)) {
+      const verdict = this.beyond(command)
+      if (verdict.status === 0) this.executed.push({ id, command })
+      return verdict
+    }
     const key = decoder.decode(command.key)
     const previous = this.entries.get(key) ?? null
     if (command.op === 'increment') {
@@ -170,6 +177,10 @@ export class ModelStore {
       .sort((a, b) => (a.order < b.order ? -1 : 1))
       .map(({ entry }) => entry)
   }
+}
+
+function isFirst(command: Command): command is FirstCommand {
+  return command.op === 'put' || command.op === 'delete' || command.op === 'increment'
 }
 
 function refused(code: ErrorCode): Verdict {
