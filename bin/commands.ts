@@ -26,6 +26,11 @@ export const commands: readonly CommandEntry[] = [
   { name: 'get', summary: 'read a key, or a range of keys', load: async () => (await import('./get.ts')).get },
   { name: 'del', summary: 'delete a key', load: async () => (await import('./del.ts')).del },
   { name: 'incr', summary: 'add to a counter', load: async () => (await import('./incr.ts')).incr },
+  {
+    name: 'lease',
+    summary: 'grant, renew, revoke and list leases',
+    load: async () => (await import('./lease.ts')).lease
+  },
   { name: 'status', summary: 'show the nodes of a cluster', load: async () => (await import('./status.ts')).status },
   {
     name: 'inspect',

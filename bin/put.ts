@@ -13,6 +13,8 @@ interface PutOptions extends ClientOptions {
   readonly ifAbsent?: boolean
   readonly prev?: boolean
   readonly notAfter?: string
+  readonly ttl?: string
+  readonly lease?: string
 }
 
 export function put(command: Command): void {
@@ -23,18 +25,23 @@ export function put(command: Command): void {
     .option('--if-absent', 'only if the key is absent')
     .option('--prev', 'show the entry that was there before')
     .option('--not-after <duration>', 'do not apply it later than this from now')
+    .option('--ttl <duration>', 'the key goes by itself after this, at least 1s')
+    .option('--lease <id>', 'the key goes when this lease ends')
   addClientOptions(command)
   command.action(runPut)
 }
 
 async function runPut(key: string, value: string, options: PutOptions): Promise<void> {
-  const { ifRevision, ifAbsent = false, prev = false, notAfter } = options
+  const { ifRevision, ifAbsent = false, prev = false, notAfter, ttl, lease } = options
   if (ifRevision !== undefined && ifAbsent) throw new UsageError('--if-revision and --if-absent exclude each other')
+  if (ttl !== undefined && lease !== undefined) throw new UsageError('--ttl and --lease exclude each other')
   const conditions = {
     ...(ifRevision === undefined ? {} : { ifRevision: parseCount('--if-revision', ifRevision, 0) }),
     ...(ifAbsent ? { ifAbsent } : {}),
     ...(prev ? { previous: true } : {}),
-    ...(notAfter === undefined ? {} : { notAfter: parseDuration(notAfter) })
+    ...(notAfter === undefined ? {} : { notAfter: parseDuration(notAfter) }),
+    ...(ttl === undefined ? {} : { ttl: parseDuration(ttl) }),
+    ...(lease === undefined ? {} : { lease: parseCount('--lease', lease, 1) })
   }
   const content = value === '-' ? await readInput() : Buffer.from(value)
   await useClient(options, async db => {
@@ -43,7 +50,8 @@ async function runPut(key: string, value: string, options: PutOptions): Promise<
     if (output === 'value') printValue(result.revision)
     else if (output === 'json') {
       const previous = prev ? { previous: jsonOfPrevious(result.previous) } : {}
-      printJson({ ...jsonOfBytes('key', key), revision: result.revision, ...previous })
+      const { revision, leaseId } = result
+      printJson({ ...jsonOfBytes('key', key), revision, ...(leaseId !== undefined && { leaseId }), ...previous })
     } else {
       const before = prev ? `, before: ${shownPrevious(result.previous)}` : ''
       printLine(`${shownBytes(key)} written at revision ${result.revision}${before}`)
