@@ -49,13 +49,16 @@ export interface LeaseInfo {
   readonly keyCount: number
 }
 
+/** What it needs of the client. */
+export type LeaseSession = Pick<SessionClient, 'attempt' | 'deadline' | 'sendWrite' | 'sendUrgent' | 'sendRead'>
+
 /** Ids in one command: its answer is kept for a client that asks again. */
 const renewalIdsMax = 256
 /** After a renewal that has failed. */
 const retryMs = 50
 
 export class Leases implements LeaseKeeper {
-  readonly #session: SessionClient
+  readonly #session: LeaseSession
   readonly #env: Env
   readonly #kept = new Set<KeptLease>()
   #renewing = false
@@ -63,7 +66,7 @@ export class Leases implements LeaseKeeper {
   #timer: Cancel | null = null
 
   /** `session` is at most being made. */
-  constructor(session: SessionClient, env: Env) {
+  constructor(session: LeaseSession, env: Env) {
     this.#session = session
     this.#env = env
   }
