@@ -17,6 +17,8 @@ export interface BenchSettings {
   readonly store: Store
   readonly warmUpMs: number
   readonly durationMs: number
+  /** Called after each run: others are measured in turn with this one. */
+  readonly between?: (run: PlannedRun) => Promise<readonly BenchRun[]>
   readonly progress: (done: number, total: number, what: string) => void
 }
 
@@ -33,15 +35,15 @@ export type LoadReply =
   | { readonly kind: 'failed'; readonly text: string }
 
 export async function runClusterBench(settings: BenchSettings): Promise<BenchRun[]> {
-  const { endpoints, plan, store, progress } = settings
+  const { endpoints, plan, store, between, progress } = settings
   const load = new LoadProcess()
   const runs: BenchRun[] = []
   try {
     progress(0, plan.length, 'filling')
     await load.ask({ kind: 'fill', endpoints, store }, 'filled', () => {})
-    for (const run of plan) {
-      progress(runs.length, plan.length, describe(run))
-      runs.push(await measure(load, settings, run))
+    for (const [number, run] of plan.entries()) {
+      progress(number, plan.length, describe(run))
+      runs.push(await measure(load, settings, run), ...((await between?.(run)) ?? []))
     }
     progress(plan.length, plan.length, 'done')
     return runs

@@ -1,4 +1,5 @@
 // What a benchmark hands on: the JSON that programs read, and the table for people.
+import type { PeerName } from './peers/peer.ts'
 import type { Store, WorkloadName } from './workloads.ts'
 
 /** Field names are stable; more may be added. */
@@ -6,7 +7,7 @@ export interface BenchReport {
   readonly machine: Machine
   readonly store: Store
   readonly runs: readonly BenchRun[]
-  /** Against other systems under the same load; empty, as none is run here yet. */
+  /** Against other systems under the same load, run in turn with ours; empty where none was asked for. */
   readonly ratios: readonly Ratio[]
   /** What the parts could do without consensus; null where nothing was measured that could be compared. */
   readonly ceiling: CeilingFigures | null
@@ -31,7 +32,7 @@ export interface Machine {
 }
 
 export interface BenchRun {
-  readonly system: 'stretto' | 'ceiling'
+  readonly system: 'stretto' | 'ceiling' | PeerName
   readonly workload: WorkloadName
   readonly inFlight: number
   readonly connections: number
@@ -54,10 +55,13 @@ export interface Ratio {
   readonly peer: string
   readonly workload: WorkloadName
   readonly inFlight: number
+  readonly connections: number
+  /** Our operations a second to those of the peer. */
   readonly ratio: number
 }
 
 export const runColumns = [
+  'system',
   'workload',
   'offered',
   'in flight',
@@ -72,11 +76,17 @@ export const runColumns = [
 ]
 
 export function rowOfRun(run: BenchRun): (string | number)[] {
-  const { workload, offeredPerSecond, inFlight, connections, opsPerSecond, errors } = run
+  const { system, workload, offeredPerSecond, inFlight, connections, opsPerSecond, errors } = run
   const times = [run.p50Ms, run.p99Ms, run.p999Ms].map(ms => ms.toFixed(2))
   const cpu = [run.serverCpuUsPerOp?.toFixed(1) ?? '', run.clientCpuUsPerOp.toFixed(1)]
   const offered = offeredPerSecond === null ? 'closed' : `${grouped(offeredPerSecond)}/s`
-  return [workload, offered, inFlight, connections, grouped(opsPerSecond), ...times, errors, ...cpu]
+  return [system, workload, offered, inFlight, connections, grouped(opsPerSecond), ...times, errors, ...cpu]
+}
+
+export const ratioColumns = ['against', 'workload', 'in flight', 'links', 'times as fast']
+
+export function rowOfRatio({ peer, workload, inFlight, connections, ratio }: Ratio): (string | number)[] {
+  return [peer, workload, inFlight, connections, ratio.toFixed(2)]
 }
 
 function grouped(number: number): string {

@@ -3,13 +3,13 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Command } from 'commander'
-import { Ceiling } from '../bench/ceiling.ts'
-import { type BenchSettings, runClusterBench } from '../bench/cluster-bench.ts'
 import { describeMachine } from '../bench/machine.ts'
 import { reportPage } from '../bench/page.ts'
-import { ceilingPlan, type PlannedRun, quickPlan, wholePlan } from '../bench/plan.ts'
-import { type BenchReport, type BenchRun, ceilingOf, rowOfRun, runColumns } from '../bench/report.ts'
-import { type Store, type WorkloadName, workloadNames } from '../bench/workloads.ts'
+import { type PeerName, peerNames } from '../bench/peers/peer.ts'
+import { type PlannedRun, quickPlan, wholePlan } from '../bench/plan.ts'
+import { type BenchReport, type BenchRun, ratioColumns, rowOfRatio, rowOfRun, runColumns } from '../bench/report.ts'
+import { runWholeBench, type Stops } from '../bench/whole.ts'
+import { type Store, workloadNames } from '../bench/workloads.ts'
 import { parseDuration } from '../lib/server/durations.ts'
 import { parseSize } from '../lib/server/sizes.ts'
 import { UsageError } from '../lib/server/usage-error.ts'
@@ -31,6 +31,7 @@ interface BenchOptions {
   readonly quick?: boolean
   readonly json?: boolean
   readonly html?: string
+  readonly peer?: string
 }
 
 const quickMs = 1_800
@@ -52,6 +53,10 @@ export function bench(command: Command): void {
     .option('--rate <number>', 'so many operations a second, answered or not, instead of callers that wait')
     .option('--keys <number>', 'how many keys there are', '10000')
     .option('--value-size <size>', 'size of each value', '256B')
+    .option(
+      '--peer <list>',
+      `measure these as well, run by run in turn: ${peerNames.join(', ')} (bench/peers/README.md)`
+    )
     .option('--quick', 'a choice of runs in less than 45 s')
     .option('--json', 'print one JSON object instead of a table')
     .option('--html <file>', 'write a report with plots to this file as well')
@@ -60,7 +65,7 @@ export function bench(command: Command): void {
 
 async function runBench(options: BenchOptions): Promise<void> {
   const { endpoints, json = false, html } = options
-  const { plan, store, ...times } = readWishes(options)
+  const { plan, store, peers, ...times } = readWishes(options)
   const given = endpoints === undefined ? null : readEndpoints(endpoints)
   const directory = mkdtempSync(join(tmpdir(), 'stretto-bench-'))
   const progress = await createProgress()
@@ -70,54 +75,32 @@ async function runBench(options: BenchOptions): Promise<void> {
     }
   })
   const cluster = given === null ? await createCluster(directory) : null
+  const stops: Stops = []
   try {
     const machine = describeMachine(directory)
-    const where = { endpoints: given ?? cluster!.endpoints, progress: progress.show }
     const measured = (async () => {
       await cluster?.start()
-      const runs = await runClusterBench({
-        ...times,
-        ...where,
-        system: 'stretto',
-        plan,
-        store,
-        pids: cluster?.pids ?? []
-      })
-      // A cluster of elsewhere does not run on what this machine can do.
-      const most =
-        cluster === null
-          ? []
-          : await measureCeiling({ ...times, store, plan: ceilingPlan(plan), progress: progress.show })
-      return { runs, ceiling: ceilingOf(runs, most) }
+      const where = { endpoints: given ?? cluster!.endpoints, pids: cluster?.pids ?? [], isLocal: cluster !== null }
+      return await runWholeBench({ ...times, ...where, plan, store, peers, progress: progress.show }, stops)
     })()
-    const { runs, ceiling } = await Promise.race([measured, interrupted])
+    const { remarks, ...found } = await Promise.race([measured, interrupted])
     progress.stop()
-    const report = { machine, store, runs, ratios: [], ceiling }
+    const report = { machine, store, ...found }
     if (html !== undefined) writeFileSync(html, reportPage(report, new Date().toISOString()))
-    await print(report, json)
+    await print(report, remarks, json)
     await cluster?.stop()
   } finally {
     progress.stop()
     cluster?.killAll()
+    await Promise.all(stops.map(stop => stop()))
     rmSync(directory, { recursive: true, force: true, maxRetries: 5 })
-  }
-}
-
-/** The same load on the same machine without consensus, while the cluster rests. */
-async function measureCeiling(settings: Omit<BenchSettings, 'system' | 'endpoints' | 'pids'>): Promise<BenchRun[]> {
-  if (settings.plan.length === 0) return []
-  const ceiling = await Ceiling.start()
-  try {
-    const { endpoints, pids } = ceiling
-    return await runClusterBench({ ...settings, system: 'ceiling', endpoints, pids })
-  } finally {
-    await ceiling.stop()
   }
 }
 
 interface Settings {
   readonly plan: readonly PlannedRun[]
   readonly store: Store
+  readonly peers: readonly PeerName[]
   readonly warmUpMs: number
   readonly durationMs: number
 }
@@ -135,18 +118,19 @@ function readWishes(options: BenchOptions): Settings {
   const plan = quick
     ? quickPlan
     : wholePlan({
-        workloads: workloads?.split(',').map(readWorkload),
+        workloads: workloads?.split(',').map(text => readName('workloads', text, workloadNames)),
         inFlight: inFlight?.split(',').map(text => readNumber('in-flight', text, 1)),
         connections: connections?.split(',').map(text => readNumber('connections', text, 1)),
         perSecond: rate === undefined ? undefined : readNumber('rate', rate, 1)
       })
   if (plan.length === 0) throw new UsageError('nothing to measure: there are fewer callers than connections')
-  return { plan, store, warmUpMs, durationMs: each }
+  const peers = (options.peer?.split(',') ?? []).map(text => readName('peer', text, peerNames))
+  return { plan, store, peers, warmUpMs, durationMs: each }
 }
 
-function readWorkload(text: string): WorkloadName {
-  const found = workloadNames.find(name => name === text.trim())
-  if (found === undefined) throw new UsageError(`there is no workload '${text}': ${workloadNames.join(', ')}`)
+function readName<Name extends string>(option: string, text: string, names: readonly Name[]): Name {
+  const found = names.find(name => name === text.trim())
+  if (found === undefined) throw new UsageError(`there is no '${text}' for --${option}: ${names.join(', ')}`)
   return found
 }
 
@@ -162,17 +146,20 @@ async function createCluster(directory: string): Promise<LocalCluster> {
   return new LocalCluster({ dataDir: directory, nodes, line: () => {}, ended: () => {} })
 }
 
-async function print(report: BenchReport, json: boolean): Promise<void> {
+async function print(report: BenchReport, remarks: readonly string[], json: boolean): Promise<void> {
   const { cpus, node, platform, fsyncMs } = report.machine
   const { keys, valueBytes } = report.store
   process.stderr.write(
     `${cpus} CPUs, Node ${node}, ${platform}, a durable write of 4 KiB takes ${fsyncMs} ms. ` +
-      `Values of ${valueBytes} bytes, ${keys.toLocaleString('en')} keys, linearizable reads.\n` +
-      'Not measured in this version: other systems (ratios).\n'
+      `Values of ${valueBytes} bytes, ${keys.toLocaleString('en')} keys, linearizable reads.\n`
   )
+  for (const remark of remarks) process.stderr.write(`${remark}.\n`)
   process.stderr.write(ceilingText(report.ceiling))
   if (json) printJson(report)
-  else await printTable(runColumns, report.runs.map(rowOfRun))
+  else {
+    await printTable(runColumns, report.runs.map(rowOfRun))
+    if (report.ratios.length > 0) await printTable(ratioColumns, report.ratios.map(rowOfRatio))
+  }
   refuseErrors(report.runs)
 }
 

@@ -2,6 +2,7 @@
 import { t } from 'tap'
 import { type LoadJob, runLoad } from '../../bench/load.ts'
 import { reportPage } from '../../bench/page.ts'
+import { ratiosOf } from '../../bench/peers/peer-bench.ts'
 import { ceilingPlan, quickPlan, wholePlan } from '../../bench/plan.ts'
 import { type BenchReport, type BenchRun, ceilingOf } from '../../bench/report.ts'
 import type { Client } from '../../lib/client/client.ts'
@@ -116,6 +117,18 @@ t.test('the share of the ceiling is that of the run with as many callers', async
   const most: BenchRun = { ...run, system: 'ceiling', opsPerSecond: 20_000 }
   t.same(ceilingOf(own, [most]), { inFlight: 64, puts: 20_000, gets: null, share: { puts: 0.62, gets: null } })
   t.equal(ceilingOf(own, []), null)
+})
+
+t.test('a peer is compared with the run of ours that had the same load', async t => {
+  const peer: BenchRun = { ...run, system: 'etcd', opsPerSecond: 1_000 }
+  const others = [
+    { ...peer, connections: 16 },
+    { ...peer, workload: 'get' as const },
+    { ...run, system: 'ceiling' as const }
+  ]
+  t.same(ratiosOf([run, peer, ...others]), [
+    { peer: 'etcd', workload: 'put', inFlight: 64, connections: 1, ratio: 12.35 }
+  ])
 })
 
 t.test('the page holds all that it shows', async t => {
