@@ -29,7 +29,8 @@ const answerKinds: ReadonlySet<number> = new Set([
   frameKind.applied,
   frameKind.answered,
   frameKind.page,
-  frameKind.settled
+  frameKind.settled,
+  frameKind.entries
 ])
 
 export interface ConnectionOwner {
@@ -173,6 +174,7 @@ export class Connection extends Timed implements LinkHandler {
       this.#parts.requests.waiter(refused.number)?.refused(refused, this)
       return
     }
+    if (this.#parts.requests.shared(frame, this)) return
     if (!answerKinds.has(kind)) throw new StrettoError('BAD_REQUEST', 'a frame of an unknown kind')
     if (frame.length < 12) throw new StrettoError('BAD_REQUEST', 'an answer without a number')
     this.#parts.requests.waiter(readU32(frame, 8))?.answered(frame, this)

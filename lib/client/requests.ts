@@ -16,6 +16,8 @@ export interface Waiter {
 }
 
 export class Requests {
+  /** Takes a frame that answers several at once; false for any other. */
+  shared: (frame: Uint8Array, from: Path) => boolean = () => false
   readonly #waiters = new Map<number, Waiter>()
   #last = 0
 

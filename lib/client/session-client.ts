@@ -17,6 +17,7 @@ import { Ranges } from './ranges.ts'
 import { type Read, Reads, type ReadTerms } from './reads.ts'
 import { Requests } from './requests.ts'
 import { Resolves } from './resolves.ts'
+import { Watches } from './watches.ts'
 import { tickOf, Wheel } from './wheel.ts'
 import { timedOut, Write } from './write.ts'
 import { Writes } from './writes.ts'
@@ -59,6 +60,7 @@ export class SessionClient implements AsyncDisposable {
   readonly cluster: Cluster
   readonly context: Context
   readonly ranges: Ranges
+  readonly watches: Watches
   readonly resolves: Resolves
   /** For calls that name no timeout of their own. */
   readonly timeoutMs: number
@@ -101,6 +103,7 @@ export class SessionClient implements AsyncDisposable {
       this.attempt(() => admins.ask(request, this.deadline(options), options.signal, read))
     )
     this.ranges = new Ranges(this.context)
+    this.watches = new Watches(this.context)
   }
 
   /** The cluster that this client has met, 32 hexadecimal digits; null before. It never speaks to another. */
@@ -125,6 +128,7 @@ export class SessionClient implements AsyncDisposable {
     if (this.#closing === null) {
       this.#closing = new Wait()
       this.ranges.close(stopped())
+      this.watches.close(stopped())
       this.#takeTurn()
     }
     return this.#closing.promise
@@ -203,6 +207,7 @@ export class SessionClient implements AsyncDisposable {
     const path = this.#links.active
     this.#reads.turn(path, now)
     this.ranges.turn(path, now)
+    this.watches.turn(path, now)
     if (path !== null) this.resolves.turn(path, now)
     if (path !== null) this.#admins.turn(path, now)
     this.#links.flush()
@@ -219,6 +224,7 @@ export class SessionClient implements AsyncDisposable {
     this.#writes.lost(connection)
     this.#reads.lost(connection)
     this.ranges.lost(connection)
+    this.watches.lost(connection)
     this.resolves.lost(connection)
     this.#admins.lost(connection)
   }

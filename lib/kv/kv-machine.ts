@@ -6,9 +6,10 @@
 import { assert } from '../base/assert.ts'
 import type { Done, Env } from '../base/env.ts'
 import { StrettoError } from '../base/errors.ts'
+import type { Feed, FeedSink } from '../machine/feed.ts'
 import type { Batch, Outcomes, SnapshotSink, SnapshotSource, Source, StateMachine } from '../machine/machine.ts'
 import { type Index, type LogId, logOrigin } from '../raft/types.ts'
-import { readScan } from '../wire/kv/questions.ts'
+import { readScan, type Scan } from '../wire/kv/questions.ts'
 import { readCommands } from '../wire/kv/read-commands.ts'
 import { ApplyCall } from './apply.ts'
 import { Compaction } from './compaction.ts'
@@ -25,6 +26,7 @@ import { type Head, headKey, readHead } from './rows.ts'
 import { OpenScan, RefusedScan } from './scan.ts'
 import { takeSnapshot } from './snapshot.ts'
 import { holdsRows, levelFault, type StateLevel, settle } from './state-level.ts'
+import { WatchHub } from './watch/hub.ts'
 
 export interface KvOptions {
   /** While a flush is under way and as much again has been applied, `apply` waits for its end. */
@@ -45,6 +47,7 @@ export class KvMachine implements StateMachine {
   readonly #table: MemoryTable
   readonly #reader: RowReader
   readonly #compaction: Compaction
+  readonly #hub: WatchHub
   /** The machine version in force. */
   #version = 1
   /** Revision of the newest generation on disk, 0 for none. */
@@ -65,6 +68,14 @@ export class KvMachine implements StateMachine {
     this.#table = new MemoryTable(options.cleanCacheBytesMax)
     this.#reader = new RowReader(level)
     this.#compaction = new Compaction({ level, env, ended: () => this.#ended, failed: error => this.#end(error) })
+    this.#hub = new WatchHub({
+      env,
+      table: this.#table,
+      scan: asked => this.#openScan(asked),
+      past: () => {
+        throw compacted(this.#table)
+      }
+    })
   }
 
   /** CORRUPT where what is on disk is damaged or not whole, BAD_REQUEST where a newer version has written it. */
@@ -143,8 +154,19 @@ export class KvMachine implements StateMachine {
 
   scan(request: Uint8Array): Source {
     try {
+      return this.#openScan(readScan(request))
+    } catch (error) {
+      return new RefusedScan(this.#later, asFault(error))
+    }
+  }
+
+  feed(sink: FeedSink): Feed {
+    return this.#hub.feed(sink)
+  }
+
+  #openScan(scan: Scan): Source {
+    try {
       if (this.#ended !== null) return new RefusedScan(this.#later, this.#ended)
-      const scan = readScan(request)
       checkRevision(this.#table, scan.atRevision)
       if (scan.atRevision !== 0 && scan.atRevision !== this.#table.revision) throw compacted(this.#table)
       return new OpenScan(this.#parts, scan)
@@ -277,6 +299,9 @@ export class KvMachine implements StateMachine {
   /** The first reason stays: the state on disk may lack what memory has, or is damaged. */
   #end(reason: Error): void {
     this.#ended ??= reason
+    this.#hub.close(
+      new StrettoError('UNAVAILABLE', 'this life of the node has ended', { cause: reason, retryAfterMs: 100 })
+    )
   }
 }
 

@@ -9,10 +9,14 @@ import { type View, Views } from './views.ts'
 
 /** Hears of each change as it is stored. */
 export interface ChangeListener {
+  /** What is stored from now on is a client's doing, or that of leases that fell due. */
+  begins(kind: 'command' | 'expiry'): void
   /** The newest version of a key is about to be replaced: `previous`, null where there was none. */
   changing(previous: Version | null): void
   /** By this one, which its writer fills in before it writes anything else. */
   changed(version: Version): void
+  /** What was written last has been filled in. */
+  settle(): void
 }
 
 export class MemoryTable {

@@ -26,6 +26,7 @@ import {
   writeWelcome
 } from '../wire/client.ts'
 import { Admin } from './admin.ts'
+import { Watches } from './watches.ts'
 
 /** What a link speaks to: the present life of the node. */
 export interface PortParts {
@@ -47,6 +48,10 @@ export interface PortLimits {
   readonly helloMs: number
   readonly scansMax: number
   readonly pageBytesMax: number
+  /** As in `watches.ts`. */
+  readonly watchesMax: number
+  readonly watchBytesMax: number
+  readonly outOfTouchMs: number
 }
 
 export const portLimits: PortLimits = {
@@ -54,7 +59,10 @@ export const portLimits: PortLimits = {
   closeBytes: 67_108_864,
   helloMs: 5_000,
   scansMax: 64,
-  pageBytesMax: 262_144
+  pageBytesMax: 262_144,
+  watchesMax: 4096,
+  watchBytesMax: 1_048_576,
+  outOfTouchMs: 2_000
 }
 
 export class ClientPort {
@@ -104,10 +112,12 @@ class ClientLink implements LinkHandler {
   readonly #admin: Admin
   readonly #gone: () => void
   readonly #scans = new Map<number, OpenScan>()
+  readonly #watches: Watches
   #greeted = false
   #closed = false
   #paused = false
   #outbox: Uint8Array[] = []
+  #outboxBytes = 0
   #flushAsked = false
   #timer: Cancel | null
 
@@ -117,6 +127,11 @@ class ClientLink implements LinkHandler {
     this.#limits = limits
     this.#admin = admin
     this.#gone = gone
+    this.#watches = new Watches(parts, limits, {
+      unsent: () => this.#outboxBytes + link.buffered,
+      send: frame => this.#send(frame),
+      refuse: (number, error) => this.#refuse(number, error)
+    })
     this.#timer = parts.env.after(limits.helloMs, () => this.#refuseLink('no hello within its time'))
   }
 
@@ -141,6 +156,7 @@ class ClientLink implements LinkHandler {
     this.#timer?.()
     for (const scan of this.#scans.values()) scan.source?.close()
     this.#scans.clear()
+    this.#watches.close()
     this.#gone()
   }
 
@@ -164,6 +180,9 @@ class ClientLink implements LinkHandler {
       case frameKind.read:
       case frameKind.scan:
         this.#read(readQuestion(frame))
+        break
+      case frameKind.watch:
+        this.#watches.begin(frame)
         break
       case frameKind.credit:
         this.#credit(readSmall(frame))
@@ -291,7 +310,10 @@ class ClientLink implements LinkHandler {
 
   #credit({ number, amount }: { readonly number: number; readonly amount: number }): void {
     const scan = this.#scans.get(number)
-    if (scan === undefined) return
+    if (scan === undefined) {
+      this.#watches.credit(number, amount)
+      return
+    }
     scan.credit = Math.min(scan.credit + amount, this.#limits.closeBytes)
     this.#page(number, scan)
   }
@@ -318,6 +340,7 @@ class ClientLink implements LinkHandler {
   }
 
   #cancel(number: number): void {
+    if (this.#watches.end(number)) return
     this.#scans.get(number)?.source?.close()
     this.#scans.delete(number)
   }
@@ -338,6 +361,7 @@ class ClientLink implements LinkHandler {
   #send(frame: Uint8Array): void {
     if (this.#closed) return
     this.#outbox.push(frame)
+    this.#outboxBytes += frame.length
     if (this.#flushAsked) return
     this.#flushAsked = true
     this.#parts.env.soon(() => this.#flush())
@@ -349,6 +373,7 @@ class ClientLink implements LinkHandler {
     if (this.#closed || this.#outbox.length === 0) return
     this.#link.send(this.#outbox.length === 1 ? this.#outbox[0]! : concatBytes(this.#outbox))
     this.#outbox = []
+    this.#outboxBytes = 0
     const { buffered } = this.#link
     if (buffered > this.#limits.closeBytes) this.#link.close()
     else if (buffered > this.#limits.pauseBytes && !this.#paused) this.#pause()

@@ -2,12 +2,14 @@
 import { StrettoError } from '../base/errors.ts'
 import type { Entry } from '../client/entry.ts'
 import { Client } from '../client/kv-client.ts'
+import { GhostStore } from './ghost/ghost-store.ts'
 import { Violation } from './ghost/violation.ts'
 import { type CounterInput, counterModel } from './history/counter-model.ts'
 import { History, type Operation } from './history/history.ts'
 import { type CheckOptions, checkLinearizable } from './history/linearizable.ts'
 import type { Model } from './history/sequential-model.ts'
 import { type StoreInput, type StoreOutput, transactionModel } from './history/transaction-model.ts'
+import { KvWatchers } from './kv-watchers.ts'
 import { Caller, Calls, callMsMax, type Workload, type WorkloadParts } from './workload.ts'
 
 const registers = ['a', 'b', 'c', 'd', 'e', 'f']
@@ -59,6 +61,9 @@ export class KvWorkload implements Workload {
   readonly #restMs: number
   /** What was written at each revision, as far as anybody was told. */
   readonly #written = new Map<number, string>()
+  readonly #watchers: KvWatchers
+  /** The highest revision that anybody was told of. */
+  #acknowledged = 1
   #stopped = false
   #looks = 0
   #values = 0
@@ -71,7 +76,10 @@ export class KvWorkload implements Workload {
     this.#restMs = restMs
     this.#calls = new Calls(parts)
     this.#callers = Array.from({ length: parts.clients }, (_, at) => new Caller(parts.cluster, at + 1))
-    this.hosts = this.#callers.map(({ host }) => host)
+    const store = new GhostStore()
+    parts.cluster.checks.store = store
+    this.#watchers = new KvWatchers(parts, this.#calls, store, () => this.#acknowledged)
+    this.hosts = [...this.#callers, ...this.#watchers.callers].map(({ host }) => host)
   }
 
   get operations(): number {
@@ -84,10 +92,12 @@ export class KvWorkload implements Workload {
 
   start(): void {
     for (const caller of this.#callers) this.#calls.run(() => this.#live(caller))
+    this.#watchers.start()
   }
 
   stop(): void {
     this.#stopped = true
+    this.#watchers.hurry()
   }
 
   async look(): Promise<void> {
@@ -95,6 +105,7 @@ export class KvWorkload implements Workload {
     const store = this.#connect(caller)
     for (const key of [...registers, ...pair]) await this.#get(store, caller.process, key)
     for (const key of counters) await this.#count(store, caller.process, key)
+    await this.#watchers.level(caller, this.#acknowledged)
     await store.close()
   }
 
@@ -166,6 +177,7 @@ export class KvWorkload implements Workload {
     try {
       const { entry, revision } = await this.#calls.make(process, `get ${key}`, () => store.read(key))
       this.history.ok(asked, entry?.value ?? null, this.#now, revision + 0.5)
+      this.#heard(revision)
       if (entry !== null) this.#saw(entry)
       return entry
     } catch (error) {
@@ -206,6 +218,7 @@ export class KvWorkload implements Workload {
     try {
       const { value, revision } = await this.#calls.make(process, `increment ${key}`, () => store.increment(key))
       this.counts.ok(asked, value, this.#now, revision)
+      this.#heard(revision)
     } catch (error) {
       this.#failed(this.counts, asked, error)
     }
@@ -231,6 +244,7 @@ export class KvWorkload implements Workload {
     try {
       const { revision } = await this.#calls.make(process, `${input.f} ${input.key}`, call)
       this.history.ok(asked, null, this.#now, revision)
+      this.#heard(revision)
       if (input.f !== 'delete') this.#wrote(revision, `${input.key}=${input.value}`)
     } catch (error) {
       const unknown = error instanceof StrettoError && error.fate === 'unknown'
@@ -273,6 +287,10 @@ export class KvWorkload implements Workload {
     const known = this.#written.get(revision)
     if (known === undefined) this.#written.set(revision, what)
     else if (known !== what) throw new Violation('IA3', `revision ${revision} is ${known} and ${what}`)
+  }
+
+  #heard(revision: number): void {
+    this.#acknowledged = Math.max(this.#acknowledged, revision)
   }
 
   get #now(): number {

@@ -24,6 +24,7 @@ const table: Record<string, readonly string[]> = {
     'record/pack.ts',
     'wire/admin.ts',
     'wire/client.ts',
+    'wire/watch.ts',
     'wire/kv',
     'transport/net.ts',
     'transport/web-net.ts',

@@ -11,6 +11,7 @@ import {
   type Term
 } from '../../raft/types.ts'
 import type { BlockEnd } from '../ghost/ghost-log.ts'
+import type { GhostStore } from '../ghost/ghost-store.ts'
 import { Violation } from '../ghost/violation.ts'
 import type { Watcher } from '../ghost/watcher.ts'
 import type { Onlooker } from '../ghost/witness.ts'
@@ -28,6 +29,8 @@ const faultMsMax = 3_000
 export class Checks implements Watcher {
   readonly executions = new Executions()
   readonly configurations = new Configurations()
+  /** Of the key-value machine: what its commands have done. */
+  store: GhostStore | null = null
   readonly #now: () => number
   readonly #seen = new Map<SimNode, Seen>()
   readonly #byKey = new Map<MemberKey, Seen>()
@@ -108,7 +111,10 @@ export class Checks implements Watcher {
         seen.flushed = durable.index
         this.executions.opened(seen, durable.index)
       },
-      executed: execution => here(() => this.executions.executed(seen, execution)),
+      executed: (execution, batch, outcomes) =>
+        here(() => {
+          if (this.executions.executed(seen, execution)) this.store?.execute(batch, outcomes)
+        }),
       flushed: upTo => here(() => this.#judgeFlush(node, upTo))
     }
   }

@@ -31,7 +31,8 @@ export class Executions {
     seen.executed = durable
   }
 
-  executed(seen: Seen, execution: Execution): void {
+  /** True where nobody has executed it before. */
+  executed(seen: Seen, execution: Execution): boolean {
     const { index, digest } = execution
     const { id, node } = seen.node
     if (index <= seen.executed) throw new Violation('IA1', `${id} executes ${index} after ${seen.executed}`)
@@ -46,6 +47,7 @@ export class Executions {
       throw new Violation('IA3', `${id} comes to another answer at ${index} than others`)
     seen.next++
     seen.executed = index
+    return expected === undefined
   }
 
   #first({ index, digest, session, serial, count, executed }: Execution): void {

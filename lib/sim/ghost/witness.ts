@@ -2,6 +2,7 @@
 import { readU64 } from '../../base/bytes.ts'
 import type { Done } from '../../base/env.ts'
 import type { StrettoError } from '../../base/errors.ts'
+import type { Feed, FeedSink } from '../../machine/feed.ts'
 import type { Batch, Outcomes, SnapshotSink, SnapshotSource, Source, StateMachine } from '../../machine/machine.ts'
 import type { Index, LogId } from '../../raft/types.ts'
 import { commandAt } from '../../record/record.ts'
@@ -23,18 +24,20 @@ export interface Execution {
 
 export interface Onlooker {
   opened(durable: LogId): void
-  executed(execution: Execution): void
+  executed(execution: Execution, batch: Batch, outcomes: Outcomes): void
   /** The state on disk contains all up to here. */
   flushed(upTo: LogId): void
 }
 
 export class Witness implements StateMachine {
   readonly revision: () => number
+  readonly feed?: (sink: FeedSink) => Feed
   readonly #machine: StateMachine
   readonly #onlooker: Onlooker
 
   constructor({ machine, revision }: SimMachine, onlooker: Onlooker) {
     this.#machine = machine
+    if (machine.feed !== undefined) this.feed = sink => machine.feed!(sink)
     this.revision = revision
     this.#onlooker = onlooker
   }
@@ -65,7 +68,10 @@ export class Witness implements StateMachine {
   apply(batches: readonly Batch[], done: Done<readonly Outcomes[]>): void {
     this.#machine.apply(batches, (error, outcomes) => {
       if (error === null) {
-        for (const [at, batch] of batches.entries()) this.#onlooker.executed(executionOf(batch, outcomes[at]!))
+        for (const [at, batch] of batches.entries()) {
+          const found = outcomes[at]!
+          this.#onlooker.executed(executionOf(batch, found), batch, found)
+        }
       }
       done(error, outcomes)
     })
