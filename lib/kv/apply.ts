@@ -66,14 +66,10 @@ export class ApplyCall {
 
   /** Gives the outcomes of the first records, at least one; for those after them a call of their own is needed. */
   execute(): Outcomes[] {
-    const { listener } = this.#table
-    const outcomes = this.#decoded.slice(0, this.#executable).map(({ batch, commands, keys, known }) => {
-      listener?.begins(batch.kind)
+    return this.#decoded.slice(0, this.#executable).map(({ batch, commands, keys, known }) => {
       const execution = new Execution(this.#table, this.#loaded, batch)
       return commands === null ? execution.refuse() : execution.run(commands, keys, known)
     })
-    listener?.settle()
-    return outcomes
   }
 
   #gather(batch: Batch): Decoded {

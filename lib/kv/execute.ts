@@ -60,6 +60,7 @@ export class Execution {
     this.#table = table
     this.#loaded = loaded
     this.#batch = batch
+    table.cause = batch.kind
     this.#revisionBefore = table.revision
   }
 

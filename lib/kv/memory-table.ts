@@ -9,14 +9,10 @@ import { type View, Views } from './views.ts'
 
 /** Hears of each change as it is stored. */
 export interface ChangeListener {
-  /** What is stored from now on is a client's doing, or that of leases that fell due. */
-  begins(kind: 'command' | 'expiry'): void
   /** The newest version of a key is about to be replaced: `previous`, null where there was none. */
   changing(previous: Version | null): void
   /** By this one, which its writer fills in before it writes anything else. */
   changed(version: Version): void
-  /** What was written last has been filled in. */
-  settle(): void
 }
 
 export class MemoryTable {
@@ -24,6 +20,8 @@ export class MemoryTable {
   revision = 1
   /** The state cannot be read below this revision. */
   compacted = 0
+  /** Why changes are made: of the record that is being executed. */
+  cause: 'command' | 'expiry' = 'command'
   /** Null while nobody watches. */
   listener: ChangeListener | null = null
   readonly cache: RowCache

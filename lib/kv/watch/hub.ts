@@ -25,11 +25,11 @@ export class WatchHub implements ChangeListener, Centre {
   #count = 0
   /** Watches that want to know what stood there before. */
   #previousCount = 0
-  #cause: Cause = 'command'
   /** What stands where a change is under way; undefined where it is not known. */
   #before: Before | null | undefined = undefined
   /** Stored, and still to be filled in by its writer. */
   #stored: Version | null = null
+  #cause: Cause = 'command'
   #asked = false
   #sweeps = false
   #ended: StrettoError | null = null
@@ -62,18 +62,14 @@ export class WatchHub implements ChangeListener, Centre {
     for (const feed of this.#feeds) feed.fail(error)
   }
 
-  begins(kind: 'command' | 'expiry'): void {
-    this.settle()
-    this.#cause = kind === 'expiry' ? 'expired' : 'command'
-  }
-
   changing(previous: Version | null): void {
-    this.settle()
+    this.#settle()
     this.#before = this.#previousCount > 0 ? beforeOf(previous) : undefined
   }
 
   changed(version: Version): void {
     this.#stored = version
+    this.#cause = this.parts.table.cause === 'expiry' ? 'expired' : 'command'
     if (this.#asked) return
     this.#asked = true
     this.parts.env.soon(() => {
@@ -82,22 +78,9 @@ export class WatchHub implements ChangeListener, Centre {
     })
   }
 
-  /** Takes in what was stored last, which its writer has filled in by now. */
-  settle(): void {
-    const version = this.#stored
-    if (version === null) return
-    this.#stored = null
-    const { key, deleted, modRevision, createRevision, leaseId } = version
-    const value = deleted ? null : new Uint8Array(version.value)
-    const previous = this.#before ?? null
-    const change = { key, deleted, value, createRevision, version: version.version, leaseId, previous }
-    this.ring.add(modRevision, this.#cause, change)
-    if (this.#before === undefined) this.ring.previousFloor = modRevision
-  }
-
   /** Brings all that has been stored to those who wait for it. */
   dispatch(): void {
-    this.settle()
+    this.#settle()
     const { ring } = this
     while (this.dispatched < ring.last) {
       const revision = ring.at(this.dispatched + 1)
@@ -142,6 +125,19 @@ export class WatchHub implements ChangeListener, Centre {
     this.#stored = null
     this.ring = new Ring(this.dispatched)
     this.parts.table.listener = null
+  }
+
+  /** Takes in what was stored last, which its writer has filled in by now. */
+  #settle(): void {
+    const version = this.#stored
+    if (version === null) return
+    this.#stored = null
+    const { key, deleted, modRevision, createRevision, leaseId } = version
+    const value = deleted ? null : new Uint8Array(version.value)
+    const previous = this.#before ?? null
+    const change = { key, deleted, value, createRevision, version: version.version, leaseId, previous }
+    this.ring.add(modRevision, this.#cause, change)
+    if (this.#before === undefined) this.ring.previousFloor = modRevision
   }
 
   /** Tells watches how far they are, for as long as there are any. */

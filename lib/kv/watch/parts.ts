@@ -25,7 +25,7 @@ export interface PastAsked {
 
 export interface HubParts {
   readonly env: Env
-  readonly table: Pick<MemoryTable, 'revision' | 'compacted' | 'listener'>
+  readonly table: Pick<MemoryTable, 'revision' | 'compacted' | 'cause' | 'listener'>
   readonly scan: (scan: Scan) => Source
   readonly past: (asked: PastAsked) => PastChanges
 }
