@@ -3,7 +3,15 @@ import { readU64 } from '../../base/bytes.ts'
 import type { Done } from '../../base/env.ts'
 import type { StrettoError } from '../../base/errors.ts'
 import type { Feed, FeedSink } from '../../machine/feed.ts'
-import type { Batch, Outcomes, SnapshotSink, SnapshotSource, Source, StateMachine } from '../../machine/machine.ts'
+import type {
+  Batch,
+  LogReader,
+  Outcomes,
+  SnapshotSink,
+  SnapshotSource,
+  Source,
+  StateMachine
+} from '../../machine/machine.ts'
 import type { Index, LogId } from '../../raft/types.ts'
 import { commandAt } from '../../record/record.ts'
 import type { SimMachine } from './machines.ts'
@@ -63,6 +71,18 @@ export class Witness implements StateMachine {
 
   check(commands: Uint8Array, count: number): StrettoError | null {
     return this.#machine.check(commands, count)
+  }
+
+  grows(commands: Uint8Array, count: number): boolean {
+    return this.#machine.grows?.(commands, count) ?? true
+  }
+
+  lend(log: LogReader): void {
+    this.#machine.lend?.(log)
+  }
+
+  passed(index: Index): void {
+    this.#machine.passed?.(index)
   }
 
   apply(batches: readonly Batch[], done: Done<readonly Outcomes[]>): void {
