@@ -5,6 +5,7 @@ import { rmSync } from 'node:fs'
 import { request } from 'node:http'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
 import { launcherFile } from '../../bin/launcher.ts'
 import { freePorts } from '../../bin/local-cluster.ts'
@@ -32,6 +33,16 @@ process.on('exit', () => {
   for (const child of living) child.kill('SIGKILL')
 })
 
+/** What is run for `stretto start`: arguments of Node before its own. */
+export type Program = readonly string[]
+
+export const thisProgram: Program = [launcherFile]
+
+/** One that can run machine versions up to this one. */
+export function programOf(machineVersion: number): Program {
+  return ['--import=tsx', fileURLToPath(new URL('versioned-program.ts', import.meta.url)), String(machineVersion)]
+}
+
 /** One process that runs `stretto start`, from its start to its end. */
 export class NodeProcess {
   readonly lines: Line[] = []
@@ -41,8 +52,8 @@ export class NodeProcess {
   readonly #watchers = new Set<() => void>()
   #hasEnded = false
 
-  constructor(args: readonly string[]) {
-    const child = spawn(process.execPath, [launcherFile, 'start', ...args], {
+  constructor(args: readonly string[], program = thisProgram) {
+    const child = spawn(process.execPath, [...program, 'start', ...args], {
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
       env: { ...process.env, NO_COLOR: '1' }
     })
@@ -109,12 +120,19 @@ export class NodeProcess {
   }
 }
 
+export interface NodeSettings {
+  readonly args?: readonly string[]
+  readonly program?: Program | undefined
+}
+
 export interface RealClusterSettings {
   readonly size?: number
   /** Where the data of a node live, when not beside those of the others. */
   readonly dataDirs?: Readonly<Record<string, string>>
   /** Of each node. */
   readonly args?: readonly string[]
+  /** Of a node that does not run this one at first. */
+  readonly programs?: Readonly<Record<string, Program>>
 }
 
 export class RealCluster {
@@ -134,10 +152,10 @@ export class RealCluster {
   }
 
   /** Starts all nodes, n1 to the last, and comes back when each serves. They end with the test. */
-  static async start(t: Test, { size = 3, dataDirs = {}, args = [] }: RealClusterSettings = {}): Promise<RealCluster> {
+  static async start(t: Test, { size = 3, dataDirs = {}, ...first }: RealClusterSettings = {}): Promise<RealCluster> {
     const cluster = new RealCluster(t.testdir({}), await freePorts(size), dataDirs)
     t.teardown(() => cluster.#end())
-    await cluster.startAll(args)
+    await cluster.startAll(first)
     return cluster
   }
 
@@ -174,14 +192,14 @@ export class RealCluster {
   }
 
   /** Does not wait for anything. Of arguments given twice the later counts. */
-  start(id: string, { args = [] }: { readonly args?: readonly string[] } = {}): NodeProcess {
-    const node = new NodeProcess([...this.args(id), ...args])
+  start(id: string, { args = [], program }: NodeSettings = {}): NodeProcess {
+    const node = new NodeProcess([...this.args(id), ...args], program)
     this.#processes.set(id, node)
     return node
   }
 
-  async startAll(args: readonly string[] = []): Promise<void> {
-    await Promise.all(this.ids.map(id => this.start(id, { args }).ready()))
+  async startAll({ args = [], programs = {} }: RealClusterSettings = {}): Promise<void> {
+    await Promise.all(this.ids.map(id => this.start(id, { args, program: programs[id] }).ready()))
   }
 
   async killAll(): Promise<void> {
