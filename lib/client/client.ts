@@ -8,6 +8,7 @@ export type { MachineVersions, MemberStatus, Plan } from '../wire/admin.ts'
 export type { AddMemberOptions, Cluster, PlannedChange, ReplaceMemberOptions } from './cluster.ts'
 export { type Comparison, cmp } from './compares.ts'
 export type { DeleteRangeResult } from './delete-range.ts'
+export type { Election, Leader } from './election.ts'
 export type { Codec, Key } from './encoding.ts'
 export type {
   AppendResult,
@@ -19,7 +20,9 @@ export type {
   Reading,
   Resolution
 } from './entry.ts'
+export type { AcquireOptions, Held } from './held.ts'
 export { Client } from './kv-client.ts'
+export type { Lock } from './lock.ts'
 export { type Op, op, type Responses } from './operations.ts'
 export type {
   Bounds,
@@ -39,6 +42,7 @@ export type {
 } from './options.ts'
 export type { Range } from './ranges.ts'
 export type { StandardSchema } from './schema.ts'
+export type { Semaphore } from './semaphore.ts'
 export { Store } from './store.ts'
 export type { Transaction } from './transact.ts'
 export type { Txn, TxnResult } from './txn.ts'

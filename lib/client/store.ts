@@ -21,11 +21,14 @@ import {
 import { conditionOf, consistencyOf, fencingOf, leaseOf, maxStalenessOf, minRevisionOf } from './conditions.ts'
 import type { Corner } from './corner.ts'
 import { type DeleteRangeResult, deleteRange } from './delete-range.ts'
-import type { Codec, Key } from './encoding.ts'
+import { Election } from './election.ts'
+import { binary, type Codec, type Key } from './encoding.ts'
 import type { AppendResult, DeleteResult, Entry, IncrementResult, PutResult, Reading, Resolution } from './entry.ts'
+import { type AcquireOptions } from './held.ts'
 import type { KvSession } from './kv-session.ts'
 import type { Lease } from './lease.ts'
 import type { GrantOptions, Leases } from './leases.ts'
+import { type Arena, acquireLock, type Lock } from './lock.ts'
 import {
   type CallOptions,
   type CountOptions,
@@ -45,6 +48,7 @@ import {
 import { OpenRange, type Range, type Ranged, type RangeTerms } from './ranges.ts'
 import { Read, type ReadKind } from './reads.ts'
 import { codecFor, type StandardSchema } from './schema.ts'
+import { Semaphore } from './semaphore.ts'
 import { type Transaction, transact } from './transact.ts'
 import { Txn } from './txn.ts'
 import { type Change, type UpdateResult, update } from './update.ts'
@@ -223,6 +227,27 @@ export class Store<V> {
   }
 
   /**
+   * Waits for its turn and holds the lock: `await using lock = await db.lock('jobs/42', { ttl: 10_000, wait: 5_000 })`.
+   * CONDITION_FAILED where it is held and `wait` is 0; TIMED_OUT where the wait was too short; LOCK_LOST where it was lost
+   * while waiting. The name is a text without the character 0; the store holds it under keys that begin with that.
+   */
+  lock(name: string, options: AcquireOptions = {}): Promise<Lock> {
+    return this.session.attempt(() => acquireLock(this.#arena('lock', name), options))
+  }
+
+  /** So many permits at a time; all who use it must name the same number. @throws StrettoError BAD_REQUEST */
+  semaphore(name: string, permits: number): Semaphore {
+    return new Semaphore(this.#arena('semaphore', name), permits)
+  }
+
+  /** One leader at a time, which all others can see. @throws StrettoError BAD_REQUEST */
+  election(name: string): Election<V> {
+    const corner = this.corner.within(arenaPrefix('election', name))
+    const candidates = new Store<V>(this.session, corner)
+    return new Election<V>(this.#arena('election', name), candidates, value => this.corner.value(value))
+  }
+
+  /**
    * What became of a write whose fate was unknown, by the `operationId` of its error. After `not-applied` it never will
    * be applied.
    */
@@ -242,13 +267,25 @@ export class Store<V> {
   sub(prefix: Key, described: 'utf8'): Store<string>
   sub(prefix: Key, described: 'bytes'): Store<Uint8Array>
   sub<T = unknown>(prefix: Key, described: 'json'): Store<T>
-  sub(prefix: Key, described: unknown): Store<unknown> {
-    return new Store<unknown>(this.session, this.corner.within(prefix, codecFor(described)))
+  sub<T>(prefix: Key, described: unknown): Store<T> {
+    return new Store<T>(this.session, this.corner.within(prefix, codecFor(described)))
   }
 
   /** The same interface under a prefix: its keys are given and come back without it. @throws StrettoError BAD_REQUEST, TOO_LARGE */
   namespace(prefix: Key): Store<V> {
     return new Store<V>(this.session, this.corner.within(prefix))
+  }
+
+  /** @throws StrettoError BAD_REQUEST */
+  #arena(kind: string, name: string): Arena {
+    const { context, leases } = this.session
+    const corner = this.corner.within(arenaPrefix(kind, name), binary)
+    return {
+      env: context.env,
+      store: new Store<Uint8Array>(this.session, corner),
+      wholeKey: key => corner.key(key),
+      lease: options => leases.grant(options)
+    }
   }
 
   #count(op: NumberCommand['op'], key: Key, by: number, options: WriteOptions): Promise<IncrementResult> {
@@ -314,6 +351,12 @@ export class Store<V> {
     }
     return this.session.sendRead(new Read(kind, this.corner, requests, texts), terms, bytes, options.signal)
   }
+}
+
+/** Where no key of a user is met. @throws StrettoError BAD_REQUEST */
+function arenaPrefix(kind: string, name: string): string {
+  if (typeof name === 'string' && name !== '' && !name.includes('\0')) return `\0${kind}\0${name}\0`
+  throw new StrettoError('BAD_REQUEST', `a ${kind} is named by a text that is not empty and holds no character 0`)
 }
 
 const noOptions = {}
