@@ -31,6 +31,7 @@ export const commands: readonly CommandEntry[] = [
     summary: 'grant, renew, revoke and list leases',
     load: async () => (await import('./lease.ts')).lease
   },
+  { name: 'watch', summary: 'print changes as they come', load: async () => (await import('./watch.ts')).watch },
   { name: 'status', summary: 'show the nodes of a cluster', load: async () => (await import('./status.ts')).status },
   {
     name: 'inspect',

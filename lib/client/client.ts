@@ -23,6 +23,7 @@ export type {
 export type { AcquireOptions, Held } from './held.ts'
 export { Client } from './kv-client.ts'
 export type { Lock } from './lock.ts'
+export type { Mirror, MirrorListener } from './mirror.ts'
 export { type Op, op, type Responses } from './operations.ts'
 export type {
   Bounds,
@@ -47,6 +48,8 @@ export { Store } from './store.ts'
 export type { Transaction } from './transact.ts'
 export type { Txn, TxnResult } from './txn.ts'
 export type { UpdateResult } from './update.ts'
+export type { Watch } from './watch.ts'
+export type { Batch, Change, DeleteChange, PutChange, WatchOptions } from './watch-options.ts'
 
 /** A node's answers may be as large as a list of the largest values. */
 const answerBytesMax = 64 * clientMessageBytesMax

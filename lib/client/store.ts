@@ -29,7 +29,9 @@ import type { KvSession } from './kv-session.ts'
 import type { Lease } from './lease.ts'
 import type { GrantOptions, Leases } from './leases.ts'
 import { type Arena, acquireLock, type Lock } from './lock.ts'
+import { type Mirror, OpenMirror } from './mirror.ts'
 import {
+  type Bounds,
   type CallOptions,
   type CountOptions,
   checkNames,
@@ -193,6 +195,13 @@ export class Store<V> {
       refused.fail(error)
       return refused
     }
+  }
+
+  /** A copy of a range that follows the store, until it is closed. Resolves when it is whole. */
+  async mirror(options: Bounds & Pick<WatchOptions, 'signal'> = {}): Promise<Mirror<V>> {
+    const mirror = new OpenMirror<V>(this.watch({ ...options, initial: true }))
+    await mirror.begin()
+    return mirror
   }
 
   /**
