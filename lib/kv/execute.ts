@@ -1,13 +1,18 @@
 // What each command does to the state, and what it answers: a function of the state, the record and nothing else.
+//
+// A command of one key is executed here, from what has been gathered for it. All others (`steps.ts`) look for what they need
+// themselves, stage what they change, and come here to have it stored.
 import { assert } from '../base/assert.ts'
-import { numberOfCode } from '../base/errors.ts'
+import { type ErrorCode, numberOfCode } from '../base/errors.ts'
 import type { Batch, Outcome, Outcomes } from '../machine/machine.ts'
 import { mix } from '../machine/state-hash.ts'
 import { type Packed, pack } from '../record/pack.ts'
-import { type DeleteCommand, type FirstCommand, type NumberCommand, type PutCommand } from '../wire/kv/commands.ts'
+import type { Command, DeleteCommand, NumberCommand, PutCommand } from '../wire/kv/commands.ts'
 import type { Effect } from './generation.ts'
 import type { MemoryTable } from './memory-table.ts'
-import { packVersion, type Version } from './version.ts'
+import { numberAfter, numberText, standsAlready } from './numbers.ts'
+import type { Staging } from './staging.ts'
+import { keyText, packVersion, presentOf, type Version } from './version.ts'
 
 /**
  * The previous entries that the commands of one record may answer with. Counted is the value of each command with a
@@ -16,6 +21,7 @@ import { packVersion, type Version } from './version.ts'
  */
 export const answerBytesMax = 4_194_304
 
+const fenced = numberOfCode('FENCED')
 const conditionFailed = numberOfCode('CONDITION_FAILED')
 const badRequest = numberOfCode('BAD_REQUEST')
 const tooLarge = numberOfCode('TOO_LARGE')
@@ -23,8 +29,8 @@ const tooLarge = numberOfCode('TOO_LARGE')
 const deletedNone = pack([0, null])
 const deletedOne = pack([1, null])
 
-const integerPattern = /^(?:0|-?[1-9][0-9]*)$/
-const integerLengthMax = 17
+/** Executed from what has been gathered for it. */
+export type SimpleCommand = PutCommand | DeleteCommand | NumberCommand
 
 /** The key of a command, its number in the record, and what was there before. */
 interface Target {
@@ -37,16 +43,43 @@ interface Target {
 }
 
 /** May the command answer with the entry that was there before? */
-export function mayAnswerEntry(command: FirstCommand): boolean {
-  return command.op !== 'increment' && (command.previous || command.ifRevision !== null)
+export function mayAnswerEntry(command: SimpleCommand): boolean {
+  return (command.op === 'put' || command.op === 'delete') && (command.previous || command.ifRevision !== null)
 }
+
+/** Null for a command that looks for what it needs itself. */
+export function asSimple(command: Command): SimpleCommand | null {
+  switch (command.op) {
+    case 'put':
+    case 'delete':
+    case 'increment':
+    case 'min':
+    case 'max':
+      return command
+    default:
+      return null
+  }
+}
+
+/** What has been gathered for the commands of a record from number `from` up to `to`, all of them simple or to be skipped. */
+export interface Gathered {
+  readonly from: number
+  readonly to: number
+  /** Of each its key as text. */
+  readonly keys: readonly string[]
+  /** What the table had for each key; undefined where only the disk knew. */
+  readonly known: readonly (Version | undefined)[]
+}
+
+/** What was found on disk. */
+type Loaded = ReadonlyMap<string, Version | null>
 
 /** Executes the commands of one record. */
 export class Execution {
   readonly #table: MemoryTable
-  readonly #loaded: ReadonlyMap<string, Version | null>
   readonly #batch: Batch
   readonly #revisionBefore: number
+  #loaded: Loaded = new Map()
   /** Null as long as every command has been executed, has changed something and has nothing to say. */
   #each: (Outcome | null)[] | null = null
   /** Null as long as every command has done what it says. */
@@ -56,28 +89,46 @@ export class Execution {
   /** What the commands changed: their outcomes do not tell what was there before, nor whether it was all there. */
   #digest = 0
 
-  constructor(table: MemoryTable, loaded: ReadonlyMap<string, Version | null>, batch: Batch) {
+  constructor(table: MemoryTable, batch: Batch) {
     this.#table = table
-    this.#loaded = loaded
     this.#batch = batch
     table.cause = batch.kind
     this.#revisionBefore = table.revision
+    table.active.pin(batch.block)
   }
 
-  /** `keys` are those of the commands as text; `known` is what the table had for them, undefined where `loaded` has it. */
-  run(commands: readonly FirstCommand[], keys: readonly string[], known: readonly (Version | undefined)[]): Outcomes {
-    const { skip, block } = this.#batch
-    this.#table.active.pin(block)
-    for (let number = 0; number < commands.length; number++) {
+  run(commands: readonly Command[], { from, to, keys, known }: Gathered, loaded: Loaded): void {
+    const { skip } = this.#batch
+    this.#loaded = loaded
+    for (let number = from; number < to; number++) {
       if (skip?.[number] === true) {
         this.#say(number, null)
         this.#effect(number, 0)
         continue
       }
-      this.#execute(commands[number]!, keys[number]!, known[number], number)
+      this.#execute(commands[number] as SimpleCommand, keys[number - from]!, known[number - from], number)
       if (this.#first === 0) this.#first = this.#table.revision
     }
-    return this.#finish()
+  }
+
+  /** A command that has staged what it changes: all of that gets one revision. */
+  store(number: number, staging: Staging, answer: Packed): void {
+    const { changes } = staging
+    if (changes.size > 0) this.#table.revision++
+    for (const { key, known, version } of changes.values()) {
+      const target = { key, number, known, previous: presentOf(known) }
+      if (version.deleted) this.#remove(target)
+      else this.#write(target, version.bytes, version.at, version.length, version.leaseId)
+    }
+    this.#say(number, { status: 0, revision: this.#table.revision, answer: pack(answer) })
+    this.#effect(number, staging.effect)
+    if (this.#first === 0) this.#first = this.#table.revision
+  }
+
+  /** A command that cannot do what it says: it has changed nothing. */
+  reject(number: number, code: ErrorCode): void {
+    this.#refuse(number, numberOfCode(code), null)
+    if (this.#first === 0) this.#first = this.#table.revision
   }
 
   /** The record of a client that broke the language: nothing in it is executed, on any node. */
@@ -87,10 +138,11 @@ export class Execution {
       this.#say(number, skipped ? null : { status: badRequest, revision: this.#table.revision, answer: null })
     }
     this.#effects = []
-    return this.#finish()
+    return this.finish()
   }
 
-  #finish(): Outcomes {
+  /** All commands have been executed. */
+  finish(): Outcomes {
     const { index, count } = this.#batch
     if (this.#effects !== null && count > 0) {
       this.#table.active.addEffects({ index, revisionBefore: this.#revisionBefore, each: this.#effects })
@@ -99,36 +151,37 @@ export class Execution {
     return { revision, each: this.#each, digest: this.#digest }
   }
 
-  #execute(command: FirstCommand, key: string, gathered: Version | undefined, number: number): void {
+  #execute(command: SimpleCommand, key: string, gathered: Version | undefined, number: number): void {
     let known: Version | null | undefined = gathered
     if (known === undefined || !known.newest) known = this.#table.find(key) ?? this.#loaded.get(key)
     assert(known !== undefined, 'what a command touches has been gathered')
-    const target = { key, number, known, previous: known === null || known.deleted ? null : known }
+    const target = { key, number, known, previous: presentOf(known) }
     switch (command.op) {
       case 'put':
         return this.#put(command, target)
       case 'delete':
         return this.#delete(command, target)
-      case 'increment':
-        return this.#increment(command, target)
+      default:
+        return this.#number(command, target)
     }
   }
 
   #put(command: PutCommand, target: Target): void {
     const { value } = command
-    const plain = command.ifRevision === null && !command.previous
+    const plain = command.ifRevision === null && !command.previous && command.fencing == null
     if (!plain && !this.#allowed(command, target)) return
     const answer = command.previous ? pack([packVersion(target.previous, command.key)]) : null
     const { bytes } = this.#batch.block
     assert(value.buffer === bytes.buffer, 'commands lie in their block')
-    this.#store(target, bytes, value.byteOffset - bytes.byteOffset, value.length, 0)
+    this.#table.revision++
+    this.#write(target, bytes, value.byteOffset - bytes.byteOffset, value.length, 0)
     if (this.#each !== null || answer !== null)
       this.#say(target.number, { status: 0, revision: this.#table.revision, answer })
     if (this.#effects !== null) this.#effects.push(1)
   }
 
   #delete(command: DeleteCommand, target: Target): void {
-    const { key, number, previous } = target
+    const { number, previous } = target
     if (!this.#allowed(command, target)) return
     if (previous === null) {
       this.#say(number, { status: 0, revision: this.#table.revision, answer: deletedNone })
@@ -136,28 +189,42 @@ export class Execution {
       return
     }
     const answer = command.previous ? pack([1, packVersion(previous, command.key)]) : deletedOne
-    this.#digest = changeOf(this.#digest, key, previous, previous.length)
-    this.#table.write(key, previous, this.#batch.index, number)
+    this.#table.revision++
+    this.#remove(target)
     this.#say(number, { status: 0, revision: this.#table.revision, answer })
     if (this.#effects !== null) this.#effects.push(1)
   }
 
-  #increment(command: NumberCommand, target: Target): void {
+  #number(command: NumberCommand, target: Target): void {
     const { number, previous } = target
-    const before = previous === null ? 0 : integerOf(previous)
-    const after = before === null ? Number.NaN : before + command.by
-    if (!Number.isSafeInteger(after)) return this.#refuse(number, badRequest, null)
-    const text = Buffer.from(String(after), 'latin1')
-    this.#store(target, text, 0, text.length, previous?.leaseId ?? 0)
+    const after = numberAfter(command, previous)
+    if (after === null) return this.#refuse(number, badRequest, null)
+    if (standsAlready(command, previous, after)) {
+      this.#say(number, { status: 0, revision: this.#table.revision, answer: pack([after]) })
+      this.#effect(number, 0)
+      return
+    }
+    const text = numberText(after)
+    this.#table.revision++
+    this.#write(target, text, 0, text.length, previous?.leaseId ?? 0)
     this.#say(number, { status: 0, revision: this.#table.revision, answer: pack([after]) })
     this.#effect(number, text)
   }
 
-  /** False where the condition fails or the answer would be too large; the refusal is said then. */
+  /** False where a condition fails or the answer would be too large; the refusal is said then. */
   #allowed(command: PutCommand | DeleteCommand, target: Target): boolean {
     const { number, previous } = target
+    const { fencing = null } = command
     if (mayAnswerEntry(command)) this.#answerBytes += previous?.length ?? 0
     const fits = this.#answerBytes <= answerBytesMax
+    if (fencing !== null) {
+      const key = keyText(fencing.key)
+      const holder = presentOf(this.#table.find(key) ?? this.#loaded.get(key) ?? null)
+      if (holder?.createRevision !== fencing.token) {
+        this.#refuse(number, fenced, null)
+        return false
+      }
+    }
     if (command.ifRevision !== null && command.ifRevision !== (previous?.modRevision ?? 0)) {
       this.#refuse(number, conditionFailed, fits ? [packVersion(previous, command.key)] : null)
       return false
@@ -169,7 +236,8 @@ export class Execution {
     return true
   }
 
-  #store(target: Target, bytes: Uint8Array, at: number, length: number, leaseId: number): void {
+  /** Stores a value at the present revision of the store. */
+  #write(target: Target, bytes: Uint8Array, at: number, length: number, leaseId: number): void {
     const { key, number, known, previous } = target
     const created = previous?.createRevision ?? 0
     const count = previous?.version ?? 0
@@ -179,6 +247,13 @@ export class Execution {
     version.version = count + 1
     version.leaseId = leaseId
     this.#digest = mix(mix(changeOf(this.#digest, key, version, length), leaseId), sampleOf(bytes, at, length))
+  }
+
+  /** Deletes what is there, at the present revision of the store. */
+  #remove({ key, number, previous }: Target): void {
+    assert(previous !== null, 'what is deleted is there')
+    this.#digest = changeOf(this.#digest, key, previous, previous.length)
+    this.#table.write(key, previous, this.#batch.index, number)
   }
 
   #refuse(number: number, status: number, answer: Packed): void {
@@ -217,12 +292,4 @@ function sampleOf(bytes: Uint8Array, at: number, length: number): number {
 function endOf(key: string): number {
   const { length } = key
   return length | (key.charCodeAt(length - 1) << 16) | (key.charCodeAt(length - 2) << 24)
-}
-
-/** The safe integer that the value spells in decimal without needless signs; null for any other value. */
-function integerOf(version: Version): number | null {
-  if (version.length > integerLengthMax) return null
-  const text = Buffer.from(version.value).toString('latin1')
-  const value = Number(text)
-  return integerPattern.test(text) && Number.isSafeInteger(value) ? value : null
 }

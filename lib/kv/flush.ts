@@ -1,6 +1,7 @@
 // Makes a frozen generation durable: one synced batch, built over several turns while commands go on being applied.
 import type { Done, Env } from '../base/env.ts'
-import type { Generation } from './generation.ts'
+import type { Packed } from '../record/pack.ts'
+import type { Effect, Generation } from './generation.ts'
 import { placeNumbers, placeOf } from './places.ts'
 import type { RowCache } from './row-cache.ts'
 import {
@@ -22,7 +23,7 @@ import {
   writePacked
 } from './rows.ts'
 import { levelFault, type StateLevel, settle } from './state-level.ts'
-import type { Version } from './version.ts'
+import { keyBytes, type Version } from './version.ts'
 
 const turnMs = 2
 /** Between two looks at the clock: about a tenth of a millisecond. */
@@ -131,7 +132,7 @@ export class Flush {
     const { versions, effects, leases } = this.#generation
     for (const { index, revisionBefore, each } of effects.values()) {
       const rowKey = effectsKey(index)
-      this.#batch.put(rowKey, writePacked(rowKey, [revisionBefore, each]))
+      this.#batch.put(rowKey, writePacked(rowKey, [revisionBefore, each.map(packEffect)]))
     }
     const { revision, applied } = this.#head
     if (versions.size > 0) {
@@ -146,4 +147,9 @@ export class Flush {
       error => this.#done(levelFault('written', error))
     )
   }
+}
+
+function packEffect(effect: Effect): Packed {
+  if (typeof effect === 'number' || effect instanceof Uint8Array) return effect
+  return effect.map(([key, ...what]) => [keyBytes(key), ...what])
 }

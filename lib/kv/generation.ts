@@ -5,8 +5,17 @@ import { OrderedKeys } from './ordered-keys.ts'
 import { Places } from './places.ts'
 import type { Version } from './version.ts'
 
-/** What a command did: 0 nothing, 1 what it says, else the value it stored. */
-export type Effect = 0 | 1 | Uint8Array
+/**
+ * One of several changes that a command made: null: deleted; offset and length: stored the value that stands there in the
+ * record, counted from its first byte; bytes: stored this value.
+ */
+export type Change =
+  | readonly [key: string, deleted: null]
+  | readonly [key: string, offset: number, length: number]
+  | readonly [key: string, value: Uint8Array]
+
+/** What a command did: 0 nothing, 1 what it says, bytes: stored this value, changes: all of these, each of another key. */
+export type Effect = 0 | 1 | Uint8Array | readonly Change[]
 
 export interface Effects {
   readonly index: Index
@@ -64,5 +73,15 @@ export class Generation {
   addEffects(effects: Effects): void {
     this.effects.set(effects.index, effects)
     this.#bytes += effectBytes * (2 + effects.each.length)
+    for (const effect of effects.each) if (typeof effect !== 'number') this.#bytes += bytesOf(effect)
   }
+}
+
+function bytesOf(effect: Uint8Array | readonly Change[]): number {
+  if (effect instanceof Uint8Array) return effect.length
+  let bytes = 0
+  for (const [key, value] of effect) {
+    bytes += effectBytes + key.length + (value instanceof Uint8Array ? value.length : 0)
+  }
+  return bytes
 }

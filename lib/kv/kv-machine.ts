@@ -9,6 +9,7 @@ import { StrettoError } from '../base/errors.ts'
 import type { Feed, FeedSink } from '../machine/feed.ts'
 import type { Batch, Outcomes, SnapshotSink, SnapshotSource, Source, StateMachine } from '../machine/machine.ts'
 import { type Index, type LogId, logOrigin } from '../raft/types.ts'
+import { type Command, kvVersionMax, type Operation } from '../wire/kv/commands.ts'
 import { readScan, type Scan } from '../wire/kv/questions.ts'
 import { readCommands } from '../wire/kv/read-commands.ts'
 import { ApplyCall } from './apply.ts'
@@ -40,6 +41,7 @@ export const kvDefaults: KvOptions = { tableBytesMax: 33_554_432, cleanCacheByte
 type Opened = { readonly durable: LogId; readonly sidecar: Uint8Array | null }
 
 export class KvMachine implements StateMachine {
+  readonly versionMax = kvVersionMax
   readonly #level: StateLevel
   readonly #env: Env
   readonly #options: KvOptions
@@ -125,17 +127,17 @@ export class KvMachine implements StateMachine {
   }
 
   grows(commands: Uint8Array, count: number): boolean {
-    return readCommands(commands, count, this.#version).some(({ op }) => op !== 'delete')
+    return readCommands(commands, count, this.#version).some(mayGrow)
   }
 
   apply(batches: readonly Batch[], done: Done<readonly Outcomes[]>): void {
     assert(!this.#applying, 'one apply at a time')
     this.#applying = true
     if (this.#flushing && this.#table.active.bytes >= this.#options.tableBytesMax) {
-      this.#held = () => this.#apply(batches, [], done)
+      this.#held = () => this.#apply(batches, done)
       return
     }
-    this.#apply(batches, [], done)
+    this.#apply(batches, done)
   }
 
   query(request: Uint8Array, done: Done<Uint8Array>): void {
@@ -260,26 +262,15 @@ export class KvMachine implements StateMachine {
     return { level: this.#level, env: this.#env, later: this.#later, table: this.#table, reader: this.#reader }
   }
 
-  /** `before` are the outcomes of earlier records of the same call. */
-  #apply(batches: readonly Batch[], before: readonly Outcomes[], done: Done<readonly Outcomes[]>): void {
-    const call = new ApplyCall(this.#table, this.#reader, batches)
-    const execute = () => {
-      if (this.#ended !== null) return this.#answer(this.#ended, [], done)
-      const outcomes = call.execute()
-      const all = before.length === 0 ? outcomes : [...before, ...outcomes]
-      if (outcomes.length < batches.length) this.#apply(batches.slice(outcomes.length), all, done)
-      else this.#answer(null, all, done)
-    }
-    if (call.ready) return this.#later.call(execute)
-    call.load(error => {
+  #apply(batches: readonly Batch[], done: Done<readonly Outcomes[]>): void {
+    const parts = { ...this.#parts, version: this.#version, ended: () => this.#ended }
+    const call = new ApplyCall(parts, batches, (error, outcomes) => {
       if (error !== null) this.#end(error)
-      execute()
+      this.#applying = false
+      done(error, outcomes)
     })
-  }
-
-  #answer(error: Error | null, outcomes: readonly Outcomes[], done: Done<readonly Outcomes[]>): void {
-    this.#applying = false
-    done(error, outcomes)
+    if (call.ready) this.#later.call(() => call.run())
+    else call.run()
   }
 
   #resume(): void {
@@ -302,6 +293,21 @@ export class KvMachine implements StateMachine {
     this.#hub.close(
       new StrettoError('UNAVAILABLE', 'this life of the node has ended', { cause: reason, retryAfterMs: 100 })
     )
+  }
+}
+
+/** Also a transaction may free room: where nothing in it stores a value. */
+function mayGrow(command: Command | Operation): boolean {
+  switch (command.op) {
+    case 'delete':
+    case 'deleteRange':
+    case 'get':
+    case 'range':
+      return false
+    case 'txn':
+      return command.onTrue.some(mayGrow) || command.onFalse.some(mayGrow)
+    default:
+      return true
   }
 }
 

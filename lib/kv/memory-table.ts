@@ -16,7 +16,7 @@ export interface ChangeListener {
 }
 
 export class MemoryTable {
-  /** Revision of the store: 1 when empty, one more with each command that changes something. */
+  /** Revision of the store: 1 when empty. Whoever writes raises it first, once for all changes of a command. */
   revision = 1
   /** The state cannot be read below this revision. */
   compacted = 0
@@ -64,7 +64,7 @@ export class MemoryTable {
   }
 
   /**
-   * The version that is now the newest of its key, to be filled in: at first a deletion. `previous` is the one so far,
+   * The version that is now the newest of its key, written at the present revision, to be filled in: at first a deletion. `previous` is the one so far,
    * null where there was none; what it says is gone when it is the same object.
    */
   write(key: string, previous: Version | null, index: Index, command: number): Version {
@@ -78,7 +78,7 @@ export class MemoryTable {
 
   #write(key: string, previous: Version | null, index: Index, command: number): Version {
     const active = this.#active
-    const revision = ++this.revision
+    const { revision } = this
     if (previous === null || previous.generation !== active.number) {
       const version = new Version(key, revision, index, command)
       // A deletion outside the active generation is in the history already.

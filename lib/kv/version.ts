@@ -76,8 +76,13 @@ export class Version {
   }
 
   get value(): Uint8Array {
-    assert(this.at + this.length <= this.bytes.length, 'a value is asked for where it was kept')
+    assert(this.holdsValue, 'a value is asked for where it was kept')
     return this.bytes.subarray(this.at, this.at + this.length)
+  }
+
+  /** False after `dropValue`. */
+  get holdsValue(): boolean {
+    return this.at + this.length <= this.bytes.length
   }
 
   /** Lets go of the value, where only the rest is needed. */
@@ -85,6 +90,11 @@ export class Version {
     this.bytes = nowhere
     this.at = 0
   }
+}
+
+/** Null for a deletion too. */
+export function presentOf(version: Version | null): Version | null {
+  return version === null || version.deleted ? null : version
 }
 
 /** The entry as a question or a condition asks for it; null where the key is not there. */

@@ -34,6 +34,8 @@ export interface SimOptions {
   /** Of a synced write, milliseconds. */
   readonly syncMsMin?: number
   readonly syncMsMax?: number
+  /** The highest machine version that the programs of the first lives can run, where it is not that of the machine. */
+  readonly versionMax?: number
   /** Of shallow nodes. */
   readonly config?: RaftConfig
   /** Looks on beside the checks. */
@@ -198,7 +200,7 @@ export class SimCluster {
   }
 
   #parts(id: string, address: string, watcher: Watcher): SimNodeParts {
-    const { machine, syncMsMin = 0.1, syncMsMax = 1 } = this.#options
+    const { machine, versionMax = null, syncMsMin = 0.1, syncMsMax = 1 } = this.#options
     const { world, fabric, checks } = this
     const spectator = this.#spectator
     const disk: SimDisk = new SimDisk({
@@ -217,6 +219,7 @@ export class SimCluster {
       fabric,
       disk,
       machine,
+      versionMax,
       watcher,
       onlooker: node => checks.onlooker(node),
       began: (node, base, ends) => {

@@ -11,7 +11,7 @@ import type { Block, ChainedId, LogId } from '../../lib/raft/types.ts'
 import { cutBlock, recordOffsets } from '../../lib/record/block.ts'
 import { type Packed, pack, unpack } from '../../lib/record/pack.ts'
 import { commandHeadBytes, draftRecord, recordKind, writeCommandHead } from '../../lib/record/record.ts'
-import { type FirstCommand, packCommand } from '../../lib/wire/kv/commands.ts'
+import { type Command, type FirstCommand, kvVersionMax, packCommand } from '../../lib/wire/kv/commands.ts'
 import { packRequest, packScan, type Request, type Scan } from '../../lib/wire/kv/questions.ts'
 import type { MachineRig } from '../suite/machine-driver.ts'
 
@@ -69,7 +69,7 @@ export class Records {
     return batchesOf(block, records, options)
   }
 
-  commands(commands: readonly FirstCommand[], options: RecordOptions = {}): Batch {
+  commands(commands: readonly Command[], options: RecordOptions = {}): Batch {
     return this.cut([commands.map(packCommand)], options)[0]!
   }
 }
@@ -102,6 +102,7 @@ export class Bed {
 
   async open(): Promise<this> {
     this.opened = await promised(done => this.machine.open(done))
+    this.machine.version(kvVersionMax)
     return this
   }
 

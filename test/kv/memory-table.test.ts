@@ -104,6 +104,7 @@ void t.test('views read what stood at their revision, and cost one version a key
   const table = new MemoryTable(1000)
   const write = (value: string) => {
     const known = table.find('k') ?? null
+    table.revision++
     table.write('k', known, 1, 0).hold(bytes(value), 0, value.length)
   }
   const at = (revision: number) => versionAt(table.active, 'k', revision)

@@ -22,7 +22,8 @@ class Bed {
 
   constructor(depth: Depth, seed: number) {
     const spectator = linesFound((node: SimNode, line: string) => void this.lines.push(`${node.id}: ${line}`))
-    this.cluster = new SimCluster({ seed, nodes: 3, depth, machine: keyValueMachines, syncMsMax: 2, spectator })
+    const options = { seed, nodes: 3, machine: keyValueMachines, versionMax: 1, syncMsMax: 2 }
+    this.cluster = new SimCluster({ ...options, depth, spectator })
     const listener = (_process: number, text: string) => (outcome: string, answer: string) => {
       if (outcome !== 'ok') this.failed.push(`${text}: ${answer}`)
     }

@@ -41,6 +41,8 @@ export interface SimNodeParts {
   readonly fabric: MemoryFabric
   readonly disk: SimDisk
   readonly machine: MakeMachine
+  /** The highest machine version that the program of its first life can run; null for that of the machine. */
+  readonly versionMax: number | null
   readonly watcher: Watcher
   /** Who hears what a machine of this node's present life does. */
   readonly onlooker: (node: SimNode) => Onlooker
@@ -73,7 +75,7 @@ export abstract class SimNode {
     hashAfterMs: 1_000
   }
   /** The highest machine version that the program of its next life can run; null for that of the machine. */
-  versionMax: number | null = null
+  versionMax: number | null
   /** The process; null while there is none. */
   life: Life | null = null
   env: Env | null = null
@@ -102,6 +104,7 @@ export abstract class SimNode {
     this.id = parts.id
     this.parts = parts
     this.disk = parts.disk
+    this.versionMax = parts.versionMax
     this.random = parts.world.random(parts.id)
   }
 
