@@ -11,7 +11,7 @@ import { readCommands } from '../wire/kv/read-commands.ts'
 import { answerBytesMax, asSimple, Execution, mayAnswerEntry, type SimpleCommand } from './execute.ts'
 import { asFault } from './fault.ts'
 import { Refused, Staging, type StagingParts, type Steps } from './staging.ts'
-import { stepsOf } from './steps.ts'
+import { type ExpireCommand, stepsOf } from './steps.ts'
 import { keyText, type Version } from './version.ts'
 
 /** A value from disk up to this size is kept whether a command needs it or not. */
@@ -28,7 +28,7 @@ export interface ApplyParts extends StagingParts {
 interface Decoded {
   readonly batch: Batch
   /** Null where the record is malformed. */
-  readonly commands: readonly Command[] | null
+  readonly commands: readonly (Command | ExpireCommand)[] | null
   /** The commands gathered: from this number up to that one, which is not simple where it is there. */
   from: number
   to: number
@@ -44,7 +44,7 @@ interface Decoded {
  */
 type Missing = Map<string, number | null>
 
-const noCommands: readonly Command[] = []
+const expiry: readonly ExpireCommand[] = [{ op: 'expire' }]
 
 export class ApplyCall {
   readonly #parts: ApplyParts
@@ -241,9 +241,8 @@ export class ApplyCall {
 }
 
 /** Null where the record is malformed. */
-function decode(batch: Batch, version: number): readonly Command[] | null {
-  // Nothing falls due yet: leases come with a later machine version.
-  if (batch.kind === 'expiry') return noCommands
+function decode(batch: Batch, version: number): Decoded['commands'] {
+  if (batch.kind === 'expiry') return expiry
   try {
     return readCommands(batch.commands, batch.count, version)
   } catch (error) {

@@ -9,9 +9,11 @@ import { mix } from '../machine/state-hash.ts'
 import { type Packed, pack } from '../record/pack.ts'
 import type { Command, DeleteCommand, NumberCommand, PutCommand } from '../wire/kv/commands.ts'
 import type { Effect } from './generation.ts'
+import { leaseIdAt } from './leases/staged-leases.ts'
 import type { MemoryTable } from './memory-table.ts'
 import { numberAfter, numberText, standsAlready } from './numbers.ts'
 import type { Staging } from './staging.ts'
+import type { ExpireCommand } from './steps.ts'
 import { keyText, packVersion, presentOf, type Version } from './version.ts'
 
 /**
@@ -23,6 +25,7 @@ export const answerBytesMax = 4_194_304
 
 const fenced = numberOfCode('FENCED')
 const conditionFailed = numberOfCode('CONDITION_FAILED')
+const leaseNotFound = numberOfCode('LEASE_NOT_FOUND')
 const badRequest = numberOfCode('BAD_REQUEST')
 const tooLarge = numberOfCode('TOO_LARGE')
 
@@ -48,7 +51,7 @@ export function mayAnswerEntry(command: SimpleCommand): boolean {
 }
 
 /** Null for a command that looks for what it needs itself. */
-export function asSimple(command: Command): SimpleCommand | null {
+export function asSimple(command: Command | ExpireCommand): SimpleCommand | null {
   switch (command.op) {
     case 'put':
     case 'delete':
@@ -97,7 +100,7 @@ export class Execution {
     table.active.pin(batch.block)
   }
 
-  run(commands: readonly Command[], { from, to, keys, known }: Gathered, loaded: Loaded): void {
+  run(commands: readonly (Command | ExpireCommand)[], { from, to, keys, known }: Gathered, loaded: Loaded): void {
     const { skip } = this.#batch
     this.#loaded = loaded
     for (let number = from; number < to; number++) {
@@ -113,7 +116,8 @@ export class Execution {
 
   /** A command that has staged what it changes: all of that gets one revision. */
   store(number: number, staging: Staging, answer: Packed): void {
-    const { changes } = staging
+    const { changes, leases } = staging
+    this.#digest = mix(this.#digest, leases.store())
     if (changes.size > 0) this.#table.revision++
     for (const { key, known, version } of changes.values()) {
       const target = { key, number, known, previous: presentOf(known) }
@@ -143,12 +147,12 @@ export class Execution {
 
   /** All commands have been executed. */
   finish(): Outcomes {
-    const { index, count } = this.#batch
-    if (this.#effects !== null && count > 0) {
+    const { index, kind, count } = this.#batch
+    if (this.#effects !== null && (count > 0 || kind === 'expiry')) {
       this.#table.active.addEffects({ index, revisionBefore: this.#revisionBefore, each: this.#effects })
     }
     const revision = this.#first === 0 ? this.#table.revision : this.#first
-    return { revision, each: this.#each, digest: this.#digest }
+    return { revision, each: kind === 'expiry' ? null : this.#each, digest: this.#digest }
   }
 
   #execute(command: SimpleCommand, key: string, gathered: Version | undefined, number: number): void {
@@ -170,11 +174,17 @@ export class Execution {
     const { value } = command
     const plain = command.ifRevision === null && !command.previous && command.fencing == null
     if (!plain && !this.#allowed(command, target)) return
-    const answer = command.previous ? pack([packVersion(target.previous, command.key)]) : null
+    const { leaseId = 0, ttlMs = 0, previous } = command
+    const { leases } = this.#table
+    if (leaseId !== 0 && leases.find(leaseId) === undefined) return this.#refuse(target.number, leaseNotFound, null)
+    const before = previous ? packVersion(target.previous, command.key) : null
+    const own = ttlMs === 0 ? 0 : leaseIdAt(this.#batch.index, target.number)
+    if (own !== 0) leases.grant(own, ttlMs, this.#batch.time, true)
+    const answer = own !== 0 ? pack([before, own]) : previous ? pack([before]) : null
     const { bytes } = this.#batch.block
     assert(value.buffer === bytes.buffer, 'commands lie in their block')
     this.#table.revision++
-    this.#write(target, bytes, value.byteOffset - bytes.byteOffset, value.length, 0)
+    this.#write(target, bytes, value.byteOffset - bytes.byteOffset, value.length, leaseId + own)
     if (this.#each !== null || answer !== null)
       this.#say(target.number, { status: 0, revision: this.#table.revision, answer })
     if (this.#effects !== null) this.#effects.push(1)
@@ -241,6 +251,7 @@ export class Execution {
     const { key, number, known, previous } = target
     const created = previous?.createRevision ?? 0
     const count = previous?.version ?? 0
+    this.#table.leases.move(key, previous?.leaseId ?? 0, leaseId)
     const version = this.#table.write(key, known, this.#batch.index, number)
     version.hold(bytes, at, length)
     version.createRevision = created === 0 ? version.modRevision : created
@@ -253,6 +264,7 @@ export class Execution {
   #remove({ key, number, previous }: Target): void {
     assert(previous !== null, 'what is deleted is there')
     this.#digest = changeOf(this.#digest, key, previous, previous.length)
+    this.#table.leases.move(key, previous.leaseId, 0)
     this.#table.write(key, previous, this.#batch.index, number)
   }
 

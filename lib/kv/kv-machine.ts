@@ -11,7 +11,7 @@ import type { Batch, Outcomes, SnapshotSink, SnapshotSource, Source, StateMachin
 import { type Index, type LogId, logOrigin } from '../raft/types.ts'
 import { type Command, kvVersionMax, type Operation } from '../wire/kv/commands.ts'
 import { readScan, type Scan } from '../wire/kv/questions.ts'
-import { readCommands } from '../wire/kv/read-commands.ts'
+import { isRenewal, readCommands } from '../wire/kv/read-commands.ts'
 import { ApplyCall } from './apply.ts'
 import { Compaction } from './compaction.ts'
 import { asFault } from './fault.ts'
@@ -130,6 +130,15 @@ export class KvMachine implements StateMachine {
     return readCommands(commands, count, this.#version).some(mayGrow)
   }
 
+  /** Renewals by themselves. */
+  isUrgent(commands: Uint8Array, count: number): boolean {
+    return count === 1 && isRenewal(commands)
+  }
+
+  get dueAt(): number {
+    return this.#table.leases.dueAt
+  }
+
   apply(batches: readonly Batch[], done: Done<readonly Outcomes[]>): void {
     assert(!this.#applying, 'one apply at a time')
     this.#applying = true
@@ -140,10 +149,10 @@ export class KvMachine implements StateMachine {
     this.#apply(batches, done)
   }
 
-  query(request: Uint8Array, done: Done<Uint8Array>): void {
+  query(request: Uint8Array, done: Done<Uint8Array>, time = 0): void {
     let query: Query
     try {
-      query = new Query(this.#parts, request, done)
+      query = new Query({ ...this.#parts, time }, request, done)
     } catch (error) {
       const fault = asFault(error)
       return this.#later.call(() => done(fault, new Uint8Array(0)))
@@ -301,6 +310,8 @@ function mayGrow(command: Command | Operation): boolean {
   switch (command.op) {
     case 'delete':
     case 'deleteRange':
+    case 'renew':
+    case 'revoke':
     case 'get':
     case 'range':
       return false

@@ -5,6 +5,7 @@ import { type Packed, pack } from '../record/pack.ts'
 import { type Request, readRequests } from '../wire/kv/questions.ts'
 import { Cursor } from './cursor.ts'
 import { asFault } from './fault.ts'
+import { answerLeaseRequest } from './leases/lease-answers.ts'
 import type { MemoryTable } from './memory-table.ts'
 import type { RowReader } from './row-reader.ts'
 import type { ScanParts } from './scan.ts'
@@ -18,13 +19,15 @@ export const countsMax = 64
 const countedAtOnce = 1000
 
 export interface QueryParts extends ScanParts {
+  /** Cluster time in milliseconds, as far as it is known here. */
+  readonly time: number
   readonly reader: RowReader
 }
 
 export class Query {
   readonly #parts: QueryParts
   readonly #requests: readonly Request[]
-  /** For each request the key it gets, null for a count. */
+  /** For each request the key it gets, null where it asks for something else. */
   readonly #keys: readonly (string | null)[]
   readonly #done: Done<Uint8Array>
   #loaded = new Map<string, Version | null>()
@@ -87,6 +90,10 @@ export class Query {
     try {
       for (let number = 0; number < this.#requests.length; number++) {
         const request = this.#requests[number]!
+        if (request.op === 'lease' || request.op === 'leases') {
+          answer.push(answerLeaseRequest(table.leases, request, this.#parts.time))
+          continue
+        }
         const version = request.op === 'get' ? this.#versionAt(this.#keys[number]!, request.atRevision) : null
         bytes += version?.length ?? 0
         if (bytes > answerBytesMax) throw tooLarge()
@@ -95,7 +102,7 @@ export class Query {
     } catch (error) {
       return this.#done(asFault(error), new Uint8Array(0))
     }
-    if (this.#keys.includes(null)) this.#count(answer)
+    if (this.#requests.some(({ op }) => op === 'count')) this.#count(answer)
     else this.#done(null, pack(answer))
   }
 
@@ -113,7 +120,7 @@ export class Query {
     const { level, env, table } = this.#parts
     const view = table.openView()
     const cursors: (Cursor | null)[] = this.#requests.map(request => {
-      if (request.op === 'get') return null
+      if (request.op !== 'count') return null
       return new Cursor(level, env, view, { from: request.from, to: request.to, reverse: false, keysOnly: true })
     })
     this.#countNext(answer, cursors, view, 0)

@@ -9,6 +9,7 @@ import type { ErrorCode } from '../base/errors.ts'
 import type { Batch } from '../machine/machine.ts'
 import { Cursor } from './cursor.ts'
 import type { Change, Effect } from './generation.ts'
+import { StagedLeases } from './leases/staged-leases.ts'
 import type { MemoryTable } from './memory-table.ts'
 import { numberBytesMax } from './numbers.ts'
 import type { RowReader } from './row-reader.ts'
@@ -66,6 +67,7 @@ export type Visit = (key: string, version: Version | null) => boolean
 
 export class Staging {
   readonly changes = new Map<string, StagedChange>()
+  readonly leases: StagedLeases
   readonly #parts: StagingParts
   readonly #batch: Batch
   readonly #number: number
@@ -83,6 +85,7 @@ export class Staging {
     this.#parts = parts
     this.#batch = batch
     this.#number = number
+    this.leases = new StagedLeases(parts.table.leases, batch, number)
   }
 
   /** What the effects of the record say of it. */

@@ -130,11 +130,13 @@ function* respond(step: Step, staging: Staging): Steps<Packed> {
   }
 }
 
-function* put({ key, value, previous, leaseId, ttlMs }: PutCommand, staging: Staging): Steps<Packed> {
-  if (leaseId !== 0 || ttlMs !== 0) throw new Refused('LEASE_NOT_FOUND')
+function* put(command: PutCommand, staging: Staging): Steps<Packed> {
+  const { key, value, previous, leaseId } = command
+  const lease = staging.leases.ofPut(command)
+  if (lease === null) throw new Refused(leaseId === 0 ? 'TOO_LARGE' : 'LEASE_NOT_FOUND')
   const text = keyText(key)
   const answer = previous ? packVersion(yield* staging.answered(text), key) : null
-  staging.put(text, yield* staging.name(text), value, { spelled: true })
+  staging.put(text, yield* staging.name(text), value, { spelled: true, leaseId: lease })
   return answer
 }
 

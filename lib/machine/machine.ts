@@ -48,8 +48,11 @@ export interface StateMachine {
   passed?(index: Index): void
   /** `batches` may be empty. The answer holds one `Outcomes` for each batch, in order. */
   apply(batches: readonly Batch[], done: Done<readonly Outcomes[]>): void
-  /** Answers a question from the present state; the bytes are the machine's own language. */
-  query(request: Uint8Array, done: Done<Uint8Array>): void
+  /**
+   * Answers a question from the present state; the bytes are the machine's own language. `time` is cluster time as this node
+   * knows it, for answers that say how long something still lasts; 0 where it is not known.
+   */
+  query(request: Uint8Array, done: Done<Uint8Array>, time?: number): void
   /** Opens a stream of pages at the present state, which stays as it is for the reader while `apply` goes on. */
   scan(request: Uint8Array): Source
   /** Where the watches of one link are told what changes; absent where nothing can be watched. */

@@ -263,14 +263,15 @@ class ClientLink implements LinkHandler {
   #answer(question: Question, node: Node, machine: StateMachine): void {
     const { number, consistency } = question
     const ageMs = consistency === 'stale' ? Math.ceil(node.ageMs) : 0
-    machine.query(question.body, (error, body) => {
+    const answered = (error: Error | null, body: Uint8Array): void => {
       if (this.#closed) return
       if (error !== null) this.#refuse(number, error)
       else
         this.#send(
           writeAnswered({ number, consistency, term: node.raft.status.term, index: node.applied, ageMs, body })
         )
-    })
+    }
+    machine.query(question.body, answered, node.clusterTime)
   }
 
   #ask(frame: AdminFrame): void {

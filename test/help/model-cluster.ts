@@ -417,6 +417,7 @@ export class ModelLink implements LinkHandler {
   #read({ number, consistency, body }: Question): void {
     const { store } = this.node.cluster
     const answers = readRequests(body).map((request): Packed => {
+      if (request.op === 'lease' || request.op === 'leases') return null
       if (request.op === 'count') return store.between(request.from, request.to).length
       const entry = store.entries.get(decoder.decode(request.key))
       return entry === undefined ? null : packEntry(entry)

@@ -73,6 +73,10 @@ export class LeaseTable {
     return this.#changed.size * changedBytes
   }
 
+  has(id: number): boolean {
+    return this.#leases.has(id)
+  }
+
   /** One that has ended is not found, whether or not all its keys are gone. */
   find(id: number): Lease | undefined {
     const lease = this.#leases.get(id)

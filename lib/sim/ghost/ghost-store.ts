@@ -1,7 +1,9 @@
 // The store as the commands alone make it, and all that ever changed in it: what watches are judged by. No node sees it.
-import type { Batch, Outcome, Outcomes } from '../../machine/machine.ts'
-import type { Command } from '../../wire/kv/commands.ts'
+import type { Batch, Outcomes } from '../../machine/machine.ts'
+import { commandCountMax } from '../../record/record.ts'
+import type { Command, PutCommand } from '../../wire/kv/commands.ts'
 import { readCommands } from '../../wire/kv/read-commands.ts'
+import { GhostLeases } from './ghost-leases.ts'
 import { Violation } from './violation.ts'
 
 /** Keys and values as latin1 text: one character a byte. */
@@ -28,6 +30,7 @@ export interface GhostRevision {
 export class GhostStore {
   /** By their revisions, from 2 on without a gap. */
   readonly revisions: GhostRevision[] = []
+  readonly leases = new GhostLeases()
   readonly #entries = new Map<string, GhostEntry>()
 
   get revision(): number {
@@ -35,11 +38,17 @@ export class GhostStore {
   }
 
   /** A record, in the order of the log, with what the first machine to execute it has answered. */
-  execute({ kind, commands, count, skip }: Batch, { each }: Outcomes): void {
-    if (kind !== 'command') return
+  execute({ index, time, kind, commands, count, skip }: Batch, { revision, each }: Outcomes): void {
+    if (kind === 'expiry') {
+      this.#deleteAll(this.leases.expire(time))
+      this.#check('an expiry', revision)
+      return
+    }
     for (const [at, command] of commandsOf(commands, count).entries()) {
       const outcome = each === null ? null : each[at]
-      if (skip?.[at] !== true && (outcome?.status ?? 0) === 0) this.#execute(command, outcome ?? null)
+      if (skip?.[at] === true || (outcome?.status ?? 0) !== 0) continue
+      this.#execute(command, index * commandCountMax + at, time)
+      if (outcome !== null && outcome !== undefined) this.#check(command.op, outcome.revision)
     }
   }
 
@@ -55,17 +64,38 @@ export class GhostStore {
     return entries
   }
 
-  #execute(command: Command, outcome: Outcome | null): void {
-    const { op } = command
-    if (op === 'put') this.#store(textOf(command.key), textOf(command.value))
-    else if (op === 'delete') this.#delete(textOf(command.key))
-    else if (op === 'increment') {
-      const key = textOf(command.key)
-      this.#store(key, String(Number(this.#entries.get(key)?.value ?? 0) + command.by))
-    } else throw new Violation('IX1', `the ghost of the store does not know what ${op} does`)
-    if (outcome !== null && outcome.revision !== this.revision) {
-      throw new Violation('IA3', `${op} is answered with revision ${outcome.revision} instead of ${this.revision}`)
+  /** `id`: of a lease that it grants. */
+  #execute(command: Command, id: number, time: number): void {
+    switch (command.op) {
+      case 'put':
+        return this.#put(command, id, time)
+      case 'delete':
+        return this.#deleteAll([textOf(command.key)])
+      case 'increment': {
+        const key = textOf(command.key)
+        return this.#store(key, String(Number(this.#entries.get(key)?.value ?? 0) + command.by))
+      }
+      case 'grant':
+        return this.leases.grant(id, command.ttlMs, time)
+      case 'renew':
+        return this.leases.renew(command.leaseIds, time)
+      case 'revoke':
+        return this.#deleteAll(this.leases.revoke(command.leaseId))
+      default:
+        throw new Violation('IX1', `the ghost of the store does not know what ${command.op} does`)
     }
+  }
+
+  #check(what: string, revision: number): void {
+    if (revision === this.revision) return
+    throw new Violation('IA3', `${what} is answered with revision ${revision} instead of ${this.revision}`)
+  }
+
+  #put({ key, value, leaseId = 0, ttlMs = 0 }: PutCommand, id: number, time: number): void {
+    const text = textOf(key)
+    if (ttlMs !== 0) this.leases.grant(id, ttlMs, time, true)
+    this.leases.move(text, ttlMs === 0 ? leaseId : id)
+    this.#store(text, textOf(value))
   }
 
   #store(key: string, value: string): void {
@@ -77,11 +107,17 @@ export class GhostStore {
     this.revisions.push({ revision: modRevision, changes: [{ key, entry, previous }] })
   }
 
-  #delete(key: string): void {
-    const previous = this.#entries.get(key)
-    if (previous === undefined) return
-    this.#entries.delete(key)
-    this.revisions.push({ revision: this.revision + 1, changes: [{ key, entry: null, previous }] })
+  /** All of them at one revision. */
+  #deleteAll(keys: readonly string[]): void {
+    const changes: GhostChange[] = []
+    for (const key of keys) {
+      const previous = this.#entries.get(key)
+      if (previous === undefined) continue
+      this.leases.move(key, 0)
+      this.#entries.delete(key)
+      changes.push({ key, entry: null, previous })
+    }
+    if (changes.length > 0) this.revisions.push({ revision: this.revision + 1, changes })
   }
 }
 

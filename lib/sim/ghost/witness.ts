@@ -69,6 +69,14 @@ export class Witness implements StateMachine {
     this.#machine.version?.(inForce)
   }
 
+  get dueAt(): number {
+    return this.#machine.dueAt ?? Number.POSITIVE_INFINITY
+  }
+
+  isUrgent(commands: Uint8Array, count: number): boolean {
+    return this.#machine.isUrgent?.(commands, count) ?? false
+  }
+
   check(commands: Uint8Array, count: number): StrettoError | null {
     return this.#machine.check(commands, count)
   }
@@ -97,8 +105,8 @@ export class Witness implements StateMachine {
     })
   }
 
-  query(request: Uint8Array, done: Done<Uint8Array>): void {
-    this.#machine.query(request, done)
+  query(request: Uint8Array, done: Done<Uint8Array>, time?: number): void {
+    this.#machine.query(request, done, time)
   }
 
   scan(request: Uint8Array): Source {

@@ -4,12 +4,14 @@
 // A question: [request, ...], all answered from one revision
 //   get        [1, key, at revision | 0]
 //   count      [2, from, to | null]
+//   and those about leases (`lease-questions.ts`)
 // The answer: [revision, answer, ...]; of get: entry | null; of count: number.
 // A scan: [from, to | null, limit | 0, flags, at revision | 0]; flags: 1 = reverse, 2 = keys only. `to` null: no end.
 // A page: [revision, entry, ...].
 // An entry: [key, value | null, create revision, mod revision, version, lease id]; value null where only keys were asked for.
 import { type Packed, pack, unpack } from '../../record/pack.ts'
 import { malformed, readBounds, readKey, readNumber } from './fields.ts'
+import { type LeaseRequest, packLeaseRequest, readLeaseRequest } from './lease-questions.ts'
 
 export const questionOp = { get: 1, count: 2 } as const
 export const scanFlag = { reverse: 1, keysOnly: 2 } as const
@@ -25,10 +27,12 @@ export interface Entry {
 }
 
 export type Request =
+  | LeaseRequest
   | { readonly op: 'get'; readonly key: Uint8Array; readonly atRevision: number }
   | { readonly op: 'count'; readonly from: Uint8Array; readonly to: Uint8Array | null }
 
 export function packRequest(request: Request): Packed {
+  if (request.op === 'lease' || request.op === 'leases') return packLeaseRequest(request)
   if (request.op === 'count') return [questionOp.count, request.from, request.to]
   return request.atRevision === 0 ? [questionOp.get, request.key] : [questionOp.get, request.key, request.atRevision]
 }
@@ -47,6 +51,8 @@ function readRequest(value: Packed): Request {
     return { op: 'get', key: readKey(fields[1]), atRevision: revisionOf(fields[2]) }
   }
   if (fields[0] === questionOp.count) return { op: 'count', ...readBounds(fields[1], fields[2]) }
+  const request = readLeaseRequest(fields)
+  if (request !== null) return request
   throw malformed('a request that this version does not know')
 }
 

@@ -42,6 +42,14 @@ export function readCommands(bytes: Uint8Array, count: number, version: number =
   return commands
 }
 
+/** Whether the only command in `bytes` is a renewal of leases: a look at the first bytes tells. */
+export function isRenewal(bytes: Uint8Array): boolean {
+  // An array of one element, which is an array of up to 15 elements or up to 65,535, which begins with the number.
+  if (bytes[0] !== 0x91) return false
+  const at = bytes[1] === 0xdc ? 4 : 2
+  return (at === 4 || (bytes[1]! & 0xf0) === 0x90) && bytes[at] === commandOp.renew
+}
+
 /** Throws for what version 1 does not know. */
 function checkVersion(command: Command): void {
   const known =
