@@ -43,11 +43,18 @@ export function outputOf(options: ClientOptions): Output {
   return options.output ?? defaultOutput()
 }
 
-/** Runs with a client whose values are bytes, and closes it, also on the way out by Ctrl-C. */
-export async function useClient(options: ClientOptions, run: (db: Client<Uint8Array>) => Promise<void>): Promise<void> {
+/**
+ * Runs with a client whose values are bytes, and closes it. Ctrl-C ends the process, unless the command deals with that by
+ * itself, being `interruptible`.
+ */
+export async function useClient(
+  options: ClientOptions,
+  run: (db: Client<Uint8Array>) => Promise<void>,
+  interruptible = false
+): Promise<void> {
   const endpoints = readEndpoints(options.endpoints)
   const timeout = parseDuration(options.timeout)
-  process.once('SIGINT', () => process.exit(exitCode.interrupted))
+  if (!interruptible) process.once('SIGINT', () => process.exit(exitCode.interrupted))
   const { connect } = await import('../lib/client/client.ts')
   const db = connect(endpoints, { valueEncoding: 'bytes', timeout })
   try {

@@ -24,14 +24,25 @@ export const commands: readonly CommandEntry[] = [
   },
   { name: 'put', summary: 'write a key', load: async () => (await import('./put.ts')).put },
   { name: 'get', summary: 'read a key, or a range of keys', load: async () => (await import('./get.ts')).get },
-  { name: 'del', summary: 'delete a key', load: async () => (await import('./del.ts')).del },
+  { name: 'del', summary: 'delete a key, or a range of keys', load: async () => (await import('./del.ts')).del },
   { name: 'incr', summary: 'add to a counter', load: async () => (await import('./incr.ts')).incr },
+  { name: 'txn', summary: 'do several things at once, or none', load: async () => (await import('./txn.ts')).txn },
   {
     name: 'lease',
     summary: 'grant, renew, revoke and list leases',
     load: async () => (await import('./lease.ts')).lease
   },
   { name: 'watch', summary: 'print changes as they come', load: async () => (await import('./watch.ts')).watch },
+  {
+    name: 'lock',
+    summary: 'hold a lock while a command runs',
+    load: async () => (await import('./lock.ts')).lock
+  },
+  {
+    name: 'elect',
+    summary: 'campaign for leadership, or show who leads',
+    load: async () => (await import('./elect.ts')).elect
+  },
   { name: 'status', summary: 'show the nodes of a cluster', load: async () => (await import('./status.ts')).status },
   {
     name: 'inspect',

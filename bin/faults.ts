@@ -14,7 +14,7 @@ export const exitCode = {
   interrupted: 130
 } as const
 
-/** Ends a command with this exit code and this line. */
+/** Ends a command with this exit code and this line, empty for none. */
 export class CommandFault extends Error {
   override readonly name = 'CommandFault'
   readonly exitCode: number

@@ -1,6 +1,7 @@
 // `stretto get KEY`: reads a key, or a range of keys at one revision.
 import { type Command, Option } from 'commander'
 import type { Client } from '../lib/client/client.ts'
+import { parseDuration } from '../lib/server/durations.ts'
 import { jsonOfEntry, type PlainEntry } from '../lib/server/json-entry.ts'
 import { UsageError } from '../lib/server/usage-error.ts'
 import { type Consistency, consistencies } from '../lib/wire/client.ts'
@@ -16,6 +17,7 @@ interface GetOptions extends ClientOptions {
   readonly countOnly?: boolean
   readonly consistency?: Consistency
   readonly minRevision?: string
+  readonly maxStaleness?: string
 }
 
 type Bounds = { readonly prefix: string } | { readonly from: string; readonly to: string }
@@ -32,21 +34,26 @@ export function get(command: Command): void {
       new Option('--consistency <level>', 'linearizable (default), lease, session or stale').choices(consistencies)
     )
     .option('--min-revision <n>', 'from a state of this revision or later')
+    .option('--max-staleness <duration>', 'with stale: from no node out of touch for longer than this')
   addClientOptions(command)
   command.action(runGet)
 }
 
 async function runGet(key: string, options: GetOptions): Promise<void> {
-  const { prefix = false, rangeEnd, limit, keysOnly = false, countOnly = false } = options
+  const { prefix = false, rangeEnd, limit, keysOnly = false, countOnly = false, maxStaleness } = options
   if (prefix && rangeEnd !== undefined) throw new UsageError('--prefix and --range-end exclude each other')
   if (countOnly && (keysOnly || limit !== undefined))
     throw new UsageError('--count-only takes neither --keys-only nor --limit')
   const isRange = prefix || rangeEnd !== undefined
   if (!isRange && limit !== undefined) throw new UsageError('--limit is for a range: add --prefix or --range-end')
+  if (maxStaleness !== undefined && options.consistency !== 'stale') {
+    throw new UsageError('--max-staleness is for --consistency stale')
+  }
   const bounds: Bounds = rangeEnd === undefined ? { prefix: key } : { from: key, to: rangeEnd }
   const terms = {
     ...(options.consistency === undefined ? {} : { consistency: options.consistency }),
-    ...(options.minRevision === undefined ? {} : { minRevision: parseCount('--min-revision', options.minRevision, 1) })
+    ...(options.minRevision === undefined ? {} : { minRevision: parseCount('--min-revision', options.minRevision, 1) }),
+    ...(maxStaleness === undefined ? {} : { maxStaleness: parseDuration(maxStaleness) })
   }
   const most = limit === undefined ? {} : { limit: parseCount('--limit', limit, 1) }
   const output = outputOf(options)

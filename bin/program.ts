@@ -36,7 +36,8 @@ export async function runProgram(args: readonly string[], streams = processStrea
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? exitCode.done : exitCode.usage
     const known = commands.some(command => command.name === name)
-    streams.err(`stretto${known ? ` ${name}` : ''}: ${faultLine(error)}\n`)
+    const line = faultLine(error)
+    if (line !== '') streams.err(`stretto${known ? ` ${name}` : ''}: ${line}\n`)
     return exitCodeOf(error)
   }
 }
@@ -95,8 +96,8 @@ function readVariable(command: Command, option: Option): void {
   const text = process.env[variable]
   if (text === undefined || text === '') return
   const name = option.attributeName()
-  if (option.isBoolean()) {
-    if (text !== 'false' && text !== '0') command.setOptionValueWithSource(name, true, 'env')
+  if (option.isBoolean() || option.negate) {
+    if (text !== 'false' && text !== '0') command.setOptionValueWithSource(name, !option.negate, 'env')
     return
   }
   const choices = option.argChoices

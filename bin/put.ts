@@ -1,12 +1,12 @@
 // `stretto put KEY VALUE`: writes a key.
 import type { Command } from 'commander'
-import { StrettoError } from '../lib/base/errors.ts'
 import { parseDuration } from '../lib/server/durations.ts'
 import { jsonOfBytes } from '../lib/server/json-entry.ts'
 import { UsageError } from '../lib/server/usage-error.ts'
 import { valueBytesMax } from '../lib/wire/kv/fields.ts'
 import { addClientOptions, type ClientOptions, outputOf, parseCount, useClient } from './client-options.ts'
 import { jsonOfPrevious, printJson, printLine, printValue, shownBytes } from './print.ts'
+import { readInput } from './read-input.ts'
 
 interface PutOptions extends ClientOptions {
   readonly ifRevision?: string
@@ -43,7 +43,7 @@ async function runPut(key: string, value: string, options: PutOptions): Promise<
     ...(ttl === undefined ? {} : { ttl: parseDuration(ttl) }),
     ...(lease === undefined ? {} : { lease: parseCount('--lease', lease, 1) })
   }
-  const content = value === '-' ? await readInput() : Buffer.from(value)
+  const content = value === '-' ? await readInput(valueBytesMax) : Buffer.from(value)
   await useClient(options, async db => {
     const result = await db.put(key, content, conditions)
     const output = outputOf(options)
@@ -61,16 +61,4 @@ async function runPut(key: string, value: string, options: PutOptions): Promise<
 
 function shownPrevious(previous: { readonly value: Uint8Array | null } | null | undefined): string {
   return previous?.value ? shownBytes(previous.value) : 'absent'
-}
-
-async function readInput(): Promise<Uint8Array> {
-  const parts: Buffer[] = []
-  let length = 0
-  for await (const part of process.stdin as AsyncIterable<Buffer>) {
-    length += part.length
-    if (length > valueBytesMax)
-      throw new StrettoError('TOO_LARGE', `the value on the standard input is above ${valueBytesMax} bytes`)
-    parts.push(part)
-  }
-  return Buffer.concat(parts)
 }
