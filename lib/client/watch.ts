@@ -190,7 +190,7 @@ export class OpenWatch implements Waiter, AsyncIterableIterator<Batch<never>, un
     if (this.#path !== from || this.#over || this.#initial || revision < (this.revision ?? 0)) return
     this.#patience.answered()
     this.revision = revision
-    if (this.#terms.progressMs === 0) return
+    if (this.#terms.progressMs === 0 || revision <= (this.#terms.after ?? 0)) return
     // One that nobody has taken says no more than the one after it.
     if (this.#waiting.at(-1)?.batch.progress === true) this.#waiting.pop()
     this.#push({ revision, changes: [], progress: true }, 0)

@@ -64,6 +64,22 @@ export class GhostStore {
     return entries
   }
 
+  /** Changes keys all at once; null deletes. Where nothing is changed there is no new revision. */
+  add(values: readonly { readonly key: string; readonly value: string | null }[]): void {
+    const modRevision = this.revision + 1
+    const changes: GhostChange[] = []
+    for (const { key, value } of values) {
+      const previous = this.#entries.get(key) ?? null
+      if (value === null && previous === null) continue
+      const { createRevision = modRevision, version = 0 } = previous ?? {}
+      const entry = value === null ? null : { key, value, createRevision, modRevision, version: version + 1 }
+      if (entry === null) this.#entries.delete(key)
+      else this.#entries.set(key, entry)
+      changes.push({ key, entry, previous })
+    }
+    if (changes.length > 0) this.revisions.push({ revision: modRevision, changes })
+  }
+
   /** `id`: of a lease that it grants. */
   #execute(command: Command, id: number, time: number): void {
     switch (command.op) {
@@ -99,25 +115,13 @@ export class GhostStore {
   }
 
   #store(key: string, value: string): void {
-    const previous = this.#entries.get(key) ?? null
-    const modRevision = this.revision + 1
-    const { createRevision = modRevision, version = 0 } = previous ?? {}
-    const entry = { key, value, createRevision, modRevision, version: version + 1 }
-    this.#entries.set(key, entry)
-    this.revisions.push({ revision: modRevision, changes: [{ key, entry, previous }] })
+    this.add([{ key, value }])
   }
 
   /** All of them at one revision. */
   #deleteAll(keys: readonly string[]): void {
-    const changes: GhostChange[] = []
-    for (const key of keys) {
-      const previous = this.#entries.get(key)
-      if (previous === undefined) continue
-      this.leases.move(key, 0)
-      this.#entries.delete(key)
-      changes.push({ key, entry: null, previous })
-    }
-    if (changes.length > 0) this.revisions.push({ revision: this.revision + 1, changes })
+    for (const key of keys) this.leases.move(key, 0)
+    this.add(keys.map(key => ({ key, value: null })))
   }
 }
 
