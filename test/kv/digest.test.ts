@@ -3,17 +3,14 @@ import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import { t } from 'tap'
 import { entryKey } from '../../lib/kv/rows.ts'
-import { type FirstCommand } from '../../lib/wire/kv/commands.ts'
+import { type Command } from '../../lib/wire/kv/commands.ts'
+import { anyCommandArbitrary } from './any-command.ts'
 import { Bed, del, increment, put, Records, temporaryFolder } from './bed.ts'
-import { commandArbitrary } from './model.ts'
 
 const runs = Number(process.env['FC_RUNS'] ?? 40)
 
 /** Digests of the records, each applied alone; with `restless` each is flushed, and a new machine meets the next. */
-async function digests(
-  records: readonly (readonly FirstCommand[])[],
-  restless: boolean
-): Promise<(number | undefined)[]> {
+async function digests(records: readonly (readonly Command[])[], restless: boolean): Promise<(number | undefined)[]> {
   const folder = temporaryFolder()
   const log = new Records()
   let bed = await new Bed(folder.path).open()
@@ -32,7 +29,7 @@ async function digests(
 }
 
 void t.test('it does not matter whether an entry comes from memory or from disk', async () => {
-  const record = fc.array(commandArbitrary, { minLength: 1, maxLength: 6 })
+  const record = fc.array(anyCommandArbitrary, { minLength: 1, maxLength: 6 })
   await fc.assert(
     fc.asyncProperty(fc.array(record, { minLength: 1, maxLength: 8 }), async records => {
       assert.deepEqual(await digests(records, true), await digests(records, false))
@@ -42,7 +39,7 @@ void t.test('it does not matter whether an entry comes from memory or from disk'
 })
 
 void t.test('each change of a record is seen in it', async t => {
-  const variants: readonly (readonly FirstCommand[])[] = [
+  const variants: readonly (readonly Command[])[] = [
     [put('a', '1')],
     [put('a', '2')],
     [put('a', '11')],
@@ -61,7 +58,7 @@ void t.test('each change of a record is seen in it', async t => {
 })
 
 void t.test('an entry that LevelDB has lost in silence is missed by the next write to its key', async t => {
-  const after = async (damage: (bed: Bed) => Promise<void>, command: FirstCommand) => {
+  const after = async (damage: (bed: Bed) => Promise<void>, command: Command) => {
     const folder = temporaryFolder()
     const log = new Records()
     const first = await new Bed(folder.path).open()

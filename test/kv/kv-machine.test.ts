@@ -12,7 +12,8 @@ import { stateLevel } from '../../lib/kv/state-level.ts'
 import type { Batch, Outcomes, Source } from '../../lib/machine/machine.ts'
 import { logOrigin } from '../../lib/raft/types.ts'
 import { type Packed, pack, unpack } from '../../lib/record/pack.ts'
-import { type FirstCommand, packCommand } from '../../lib/wire/kv/commands.ts'
+import { type Command, packCommand } from '../../lib/wire/kv/commands.ts'
+import { anyCommandArbitrary } from './any-command.ts'
 import {
   Bed,
   bytes,
@@ -27,7 +28,7 @@ import {
   temporaryFolder,
   text
 } from './bed.ts'
-import { commandArbitrary, keyArbitrary, Model, type Said, said } from './model.ts'
+import { keyArbitrary, Model, type Said, said } from './model.ts'
 
 const runs = Number(process.env['FC_RUNS'] ?? 60)
 
@@ -38,7 +39,7 @@ const tooLarge = numberOfCode('TOO_LARGE')
 void t.test('each command, its revision and its answer', async t => {
   const first = { key: 'a', value: '1', create: 2, mod: 2, version: 1 }
   const second = { key: 'a', value: '2', create: 2, mod: 3, version: 2 }
-  const table: [string, FirstCommand, Said][] = [
+  const table: [string, Command, Said][] = [
     ['the first put makes revision 2', put('a', '1'), [0, 2, null]],
     ['a put over it', put('a', '2', { previous: true }), [0, 3, [first]]],
     ['only if absent, and it is there', put('a', 'x', { ifRevision: 0 }), [conditionFailed, 3, [second]]],
@@ -162,7 +163,7 @@ void t.test('the entries that one record may answer with are bounded', async t =
   }
 })
 
-function wish(key: string): FirstCommand {
+function wish(key: string): Command {
   return put(key, 'x', { previous: true })
 }
 
@@ -179,7 +180,7 @@ void t.test('large values from disk are there when an answer needs them, and els
   t.teardown(folder.remove)
   const value = 'v'.repeat(1_000_000)
   const keys = ['a', 'b', 'c', 'd', 'e', 'f']
-  const records: [string, FirstCommand[][], (number | null)[][]][] = [
+  const records: [string, Command[][], (number | null)[][]][] = [
     [
       'what one record may not answer, the next one may',
       [keys.map(wish), [wish('e')], [wish('f'), wish('a')]],
@@ -370,7 +371,7 @@ void t.test('a flush is built over several turns, and commands are applied meanw
   const machine = new KvMachine(stateLevel(folder.path), slow)
   await promised(done => machine.open(done))
   const log = new Records()
-  const apply = (commands: FirstCommand[]) => promised(done => machine.apply([log.commands(commands)], done))
+  const apply = (commands: Command[]) => promised(done => machine.apply([log.commands(commands)], done))
   await apply(Array.from({ length: 1000 }, (_, at) => put(`k${at}`, 'v')))
   const upTo = log.last
   turns = 0
@@ -500,14 +501,14 @@ void t.test('an apply waits for room only while a flush can make it', { timeout:
 })
 
 type Action =
-  | { readonly kind: 'apply'; readonly records: readonly (readonly FirstCommand[])[] }
+  | { readonly kind: 'apply'; readonly records: readonly (readonly Command[])[] }
   | { readonly kind: 'flush'; readonly wait: boolean }
   | { readonly kind: 'crash' }
   | { readonly kind: 'scan'; readonly from: string; readonly to: string | null; readonly reverse: boolean }
   | { readonly kind: 'page' }
   | { readonly kind: 'ask'; readonly keys: readonly string[] }
 
-const recordsArbitrary = fc.array(fc.array(commandArbitrary, { minLength: 1, maxLength: 5 }), {
+const recordsArbitrary = fc.array(fc.array(anyCommandArbitrary, { minLength: 1, maxLength: 5 }), {
   minLength: 1,
   maxLength: 3
 })
@@ -582,7 +583,7 @@ class Pair {
     return new Bed(this.#path, { tableBytesMax: 1_000_000, cleanCacheBytesMax: 1500 })
   }
 
-  async #apply(records: readonly (readonly FirstCommand[])[]): Promise<void> {
+  async #apply(records: readonly (readonly Command[])[]): Promise<void> {
     const batches = this.#records.cut(records.map(commands => commands.map(packCommand)))
     const outcomes = await this.#bed.apply(...batches)
     for (const [at, batch] of batches.entries()) {

@@ -3,7 +3,8 @@ import fc from 'fast-check'
 import { numberOfCode } from '../../lib/base/errors.ts'
 import type { Batch, Outcomes } from '../../lib/machine/machine.ts'
 import { type Packed, unpack } from '../../lib/record/pack.ts'
-import { type FirstCommand } from '../../lib/wire/kv/commands.ts'
+import type { Command, DeleteCommand, FirstCommand, NumberCommand, PutCommand } from '../../lib/wire/kv/commands.ts'
+import { Attempt, inRange, numberAfter, RefusedByModel } from './attempt.ts'
 import { bytes, type Plain, plain, text } from './bed.ts'
 
 /** What became of a command, in texts and numbers. */
@@ -19,7 +20,7 @@ export interface ModelScan {
 
 export class Model {
   revision = 1
-  readonly entries = new Map<string, Plain>()
+  entries = new Map<string, Plain>()
 
   copy(): Model {
     const copy = new Model()
@@ -28,10 +29,45 @@ export class Model {
     return copy
   }
 
-  execute(command: FirstCommand): Said {
+  execute(command: Command): Said {
+    const before = this.revision
+    try {
+      return this.#execute(command)
+    } catch (error) {
+      if (!(error instanceof RefusedByModel)) throw error
+      return [error.status, before, null]
+    }
+  }
+
+  #execute(command: Command): Said {
+    switch (command.op) {
+      case 'put':
+      case 'delete':
+        return this.#conditional(command)
+      case 'increment':
+      case 'min':
+      case 'max':
+        return this.#calculate(command)
+      case 'append':
+        return this.#attempt(attempt => [attempt.append(text(command.key), text(command.value))])
+      case 'deleteRange': {
+        const to = command.to === null ? null : text(command.to)
+        return this.#attempt(attempt => [attempt.deleteRange(text(command.from), to)])
+      }
+      case 'txn':
+        return this.#attempt(attempt => attempt.run([command])[0])
+      default:
+        throw new Error(`the model knows no ${command.op}`)
+    }
+  }
+
+  #conditional(command: PutCommand | DeleteCommand): Said {
     const key = text(command.key)
     const present = this.entries.get(key) ?? null
-    if (command.op === 'increment') return this.#increment(key, present, command.by)
+    const { fencing } = command
+    if (fencing != null && this.entries.get(text(fencing.key))?.create !== fencing.token) {
+      throw new RefusedByModel('FENCED')
+    }
     if (command.ifRevision !== null && command.ifRevision !== (present?.mod ?? 0)) {
       return [numberOfCode('CONDITION_FAILED'), this.revision, [present]]
     }
@@ -44,9 +80,17 @@ export class Model {
     return [0, ++this.revision, [1, command.previous ? present : null]]
   }
 
+  /** What a command of several keys answers, once all that it does is done. */
+  #attempt(answer: (attempt: Attempt) => unknown): Said {
+    const attempt = new Attempt(this.entries, this.revision + 1)
+    const answered = answer(attempt)
+    if (attempt.changed) this.revision++
+    this.entries = attempt.entries
+    return [0, this.revision, answered]
+  }
+
   range(from: string, to: string | null): Plain[] {
-    const found = [...this.entries.values()].filter(({ key }) => key >= from && (to === null || key < to))
-    return found.toSorted((a, b) => (a.key < b.key ? -1 : 1))
+    return inRange(this.entries, from, to)
   }
 
   /** A range as a scan gives it; without an end where `to` is null, without a limit where that is 0. */
@@ -57,13 +101,11 @@ export class Model {
     return keysOnly ? entries.map(entry => ({ ...entry, value: null })) : entries
   }
 
-  #increment(key: string, present: Plain | null, by: number): Said {
-    const before = present?.value ?? '0'
-    const after = Number(before) + by
-    if (String(Number(before)) !== before || !Number.isSafeInteger(Number(before)) || !Number.isSafeInteger(after)) {
-      return [numberOfCode('BAD_REQUEST'), this.revision, null]
-    }
-    this.#store(key, String(after), present)
+  #calculate(command: NumberCommand): Said {
+    const key = text(command.key)
+    const present = this.entries.get(key) ?? null
+    const after = numberAfter(command, present)
+    if (command.op === 'increment' || present?.value !== String(after)) this.#store(key, String(after), present)
     return [0, this.revision, [after]]
   }
 
@@ -80,14 +122,20 @@ export function said(batch: Batch, outcomes: Outcomes): (Said | null)[] {
 }
 
 function answerOf(answer: Uint8Array | null): unknown {
-  if (answer === null) return null
-  return (unpack(answer) as readonly Packed[]).map(part => (Array.isArray(part) ? plain(part) : part))
+  return answer === null ? null : spelled(unpack(answer))
+}
+
+/** With entries and texts in the place of arrays and bytes. */
+function spelled(part: Packed): unknown {
+  if (!Array.isArray(part)) return part instanceof Uint8Array ? text(part) : part
+  const isEntry = part.length === 6 && part[0] instanceof Uint8Array
+  return isEntry ? plain(part) : (part as Packed[]).map(spelled)
 }
 
 /** Few keys, one a prefix of another, with bytes that an order of texts might get wrong. */
 export const keyArbitrary = fc.constantFrom('a', 'a\0', 'a\0\x01', 'ab', 'b', '\xff', '\0', 'c\x80', 'n', 'm')
 
-const valueArbitrary = fc.oneof(
+export const valueArbitrary = fc.oneof(
   { weight: 4, arbitrary: fc.string({ unit: 'binary-ascii', maxLength: 12 }) },
   { weight: 2, arbitrary: fc.integer({ min: -20, max: 20 }).map(String) },
   {
