@@ -12,6 +12,7 @@ import { review } from './review.ts'
 import { snapshots } from './snapshots.ts'
 import { state } from './state.ts'
 import { upgrade } from './upgrade.ts'
+import { watches } from './watches.ts'
 
 export const planted: readonly Mutant[] = [
   ...elections,
@@ -25,11 +26,12 @@ export const planted: readonly Mutant[] = [
   ...upgrade,
   ...divergence,
   ...membership,
-  ...snapshots
+  ...snapshots,
+  ...watches
 ]
 
 /** The codes that the simulator judges, each with at least one mutant. */
 export const judged: readonly string[] =
-  'IS1 IS2 IS3 IS4 IS5 IS6 IS7 IS8 IS9 IS10 IP1 IP2 IP3 IC1 IC2 IA1 IA2 IA3 IA4 IA6 ID1 IX1 IK1 IO1 IL1 IL2 IL3 IL4 IL5 IL6 IU1 IU2'.split(
+  'IS1 IS2 IS3 IS4 IS5 IS6 IS7 IS8 IS9 IS10 IP1 IP2 IP3 IC1 IC2 IA1 IA2 IA3 IA4 IA6 ID1 IX1 IK1 IO1 IL1 IL2 IL3 IL4 IL5 IL6 IU1 IU2 IW1 IW2 IW3 IW4 IW5'.split(
     ' '
   )
