@@ -157,7 +157,8 @@ export class SimCluster {
   /** Nothing but what a node itself does disturbs it any more. */
   healDisks(): void {
     for (const { disk } of this.nodes) {
-      Object.assign(disk.knobs, { slowFactor: 1, hungUntil: 0, ioErrorChance: 0, syncErrorChance: 0, full: false })
+      const well = { slowFactor: 1, hungUntil: 0, ioErrorChance: 0, syncErrorChance: 0, full: false, space: 'ample' }
+      Object.assign(disk.knobs, well)
     }
   }
 

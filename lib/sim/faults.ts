@@ -70,7 +70,12 @@ export const faultClasses = {
     'the disk of a node that is down loses or alters what it held (amount: blocks)'
   ),
   'io-error': deal(6_000, [50, 1_000], [0.05, 0.8], 'writes and syncs are rejected, done or not (amount: probability)'),
-  'full-disk': deal(9_000, [100, 2_500], [0, 1], 'there is no space left'),
+  'full-disk': deal(
+    9_000,
+    [100, 2_500],
+    [0, 1],
+    'there is no space left, or little: a node slows down what grows, or refuses it (amount: how much, from none)'
+  ),
   'slow-disk': deal(5_000, [300, 4_000], [3, 60], 'a disk takes so many times longer (amount)'),
   'hung-disk': deal(8_000, [200, 3_000], [0, 1], 'a disk answers nothing, and everything afterwards'),
   'wiped-disk': deal(25_000, atOnce, [0, 1], 'a disk is lost for good, and its node with it'),

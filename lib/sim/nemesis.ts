@@ -1,6 +1,7 @@
 // Carries a schedule of faults out on a cluster. What does not apply does nothing, so each part of a schedule is one too.
 
 import { nodeLimits } from '../node/limits.ts'
+import type { SpaceLevel } from '../node/room.ts'
 import type { MemberKey, Membership } from '../raft/types.ts'
 import type { SimCluster } from './cluster.ts'
 import type { FaultClass, FaultEvent } from './faults.ts'
@@ -230,8 +231,16 @@ export class Nemesis {
         knobs.syncErrorChance = 0
       })
     } else if (kind === 'full-disk') {
-      knobs.full = true
-      this.#lasting(ms, () => void (knobs.full = false))
+      const space = spaceLeft(amount)
+      if (space === null) knobs.full = true
+      else {
+        knobs.space = space
+        this.#cluster.wires.count('full-disk')
+      }
+      this.#lasting(ms, () => {
+        knobs.full = false
+        knobs.space = 'ample'
+      })
     } else if (kind === 'slow-disk') {
       knobs.slowFactor = amount
       this.#lasting(ms, () => void (knobs.slowFactor = 1))
@@ -304,6 +313,13 @@ export class Nemesis {
     this.#lifts.add(once)
     this.#cluster.world.after(ms, null, once)
   }
+}
+
+/** What a disk that fills has left; null for nothing, so that every write is refused. */
+function spaceLeft(amount: number): SpaceLevel | null {
+  if (amount < 0.4) return null
+  if (amount < 0.6) return 'none'
+  return amount < 0.8 ? 'scarce' : 'low'
 }
 
 /** A voter becomes a learner, a learner a voter; who is lost is removed. */

@@ -9,7 +9,7 @@ const types = serverOptionTexts.map(
   ({ name, value }) => [name, { type: value === null ? 'boolean' : 'string' }] as const
 )
 const { values: flags } = parseArgs({ args: process.argv.slice(4), options: Object.fromEntries(types) })
-const options = await readServerOptions({ flags: flags as Record<string, string>, env: {}, directory: process.cwd() })
+const options = await readServerOptions({ flags, env: {}, directory: process.cwd() })
 const { logger } = await openLog({ level: options.logLevel, readable: false, fd: 1 })
 const server = new NodeServer(options, logger, folder => {
   const inUse = keyValueMachine(folder, options)

@@ -12,7 +12,7 @@ export const upgrade: readonly Mutant[] = [
     patches: [
       {
         file: 'lib/node/upgrade.ts',
-        find: 'if (offer === undefined) return null',
+        find: 'if (offer === undefined) return 0',
         replace: 'if (offer === undefined) continue'
       }
     ],

@@ -32,7 +32,7 @@ function simulated(): SimulatedRig {
     closed: () => {}
   }
   const start = (host: string, life: Life) => {
-    const transport = network.transport(keyOf(host), life, { boot: 1, machine: [1, 1] }, () => true)
+    const transport = network.transport(keyOf(host), life, { boot: 1, machine: [1, 1], priority: 100 }, () => true)
     transport.receive(handler)
     return transport
   }

@@ -1,6 +1,7 @@
 // What can be set on a simulated disk while it runs, and how a part of it obeys: how long things take, and which fail.
 import type { Env } from '../../base/env.ts'
 import type { Random } from '../../base/random.ts'
+import type { Space, SpaceBounds, SpaceLevel } from '../../node/room.ts'
 
 /** Each may be changed at any time. Chances are probabilities from 0 to 1. */
 export interface DiskKnobs {
@@ -23,6 +24,8 @@ export interface DiskKnobs {
   syncErrorChance: number
   /** There is no space left. */
   full: boolean
+  /** How much is left, as its node is told when it looks. */
+  space: SpaceLevel
   /** A crash is a power cut, which loses any part of what was not synced; without it, a process that is killed. */
   lostWrites: boolean
   /** Of a slot that was not synced: a power cut leaves it half written. */
@@ -42,8 +45,24 @@ export const goodDisk: Readonly<DiskKnobs> = {
   ioErrorChance: 0,
   syncErrorChance: 0,
   full: false,
+  space: 'ample',
   lostWrites: false,
   tornChance: 0
+}
+
+const spaceBounds: SpaceBounds = { low: 0x400_0000, scarce: 0x200_0000, none: 0x40_0000 }
+/** In the middle of each level, as far as that has one: what a simulation writes is little beside it. */
+const freeBytesAt: Readonly<Record<SpaceLevel, number>> = {
+  ample: 0x4000_0000,
+  low: 0x300_0000,
+  scarce: 0x120_0000,
+  none: 0x20_0000
+}
+const lookMs = 500
+
+/** What a node finds that looks at its disk now and then. */
+export function spaceOf({ space }: DiskKnobs, now: number): Space {
+  return { freeBytes: freeBytesAt[space], bounds: spaceBounds, looks: Math.floor(now / lookMs) }
 }
 
 /** What has really happened, by the names of the classes of faults. A rejected sync counts as an I/O error. */

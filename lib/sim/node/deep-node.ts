@@ -52,7 +52,7 @@ export class DeepNode extends SimNode {
     const opening = openLife({
       env,
       net: new MemoryNet(fabric, env, this.id),
-      options: { id: this.id, cluster, advertise: address, peerSecret: secret },
+      options: { id: this.id, cluster, advertise: address, peerSecret: secret, priority: this.priority },
       disk,
       machine: (name, use) => {
         if (use === 'restore') return this.#machine(name, disk, env).machine
@@ -61,6 +61,7 @@ export class DeepNode extends SimNode {
         return witness
       },
       limits: this.limits,
+      space: this.space,
       ...(this.versionMax !== null && { versionMax: this.versionMax }),
       founding: () => {},
       changed: () => this.changed(),

@@ -92,7 +92,7 @@ export class ShallowNode extends SimNode {
         transport: this.#parts.network.transport(
           this.key,
           life,
-          { boot: this.image.boot, machine: [1, replicated.versionMax] },
+          { boot: this.image.boot, machine: [1, replicated.versionMax], priority: this.priority },
           effect
         ),
         lastStamp: last === undefined ? 0 : readU64(last.bytes, blockHeaderBytes + recordAt.time),
@@ -100,6 +100,8 @@ export class ShallowNode extends SimNode {
         changed: () => this.changed(),
         found: line => found(this, line),
         limits: this.limits,
+        priority: this.priority,
+        space: this.space,
         place: (state, done) => this.#place(state, disk, env, done),
         renewed: () => this.renewed(life),
         failed: fault => this.failed(life, fault)

@@ -7,10 +7,13 @@ import type { Log } from '../../log/log.ts'
 import type { ReplicatedMachine } from '../../machine/replicated-machine.ts'
 import { type NodeLimits, nodeLimits } from '../../node/limits.ts'
 import type { Node } from '../../node/node.ts'
+import type { Space } from '../../node/room.ts'
+import { defaultPriority } from '../../node/succession.ts'
 import type { ChainedId, HardState, Index, LogId, MemberKey, NodeId, Term } from '../../raft/types.ts'
 import type { ClientPort } from '../../server/client-port.ts'
 import type { MemoryFabric } from '../../transport/memory-net.ts'
 import type { SimDisk } from '../disk/disk.ts'
+import { spaceOf } from '../disk/knobs.ts'
 import type { BlockEnd } from '../ghost/ghost-log.ts'
 import type { MakeMachine } from '../ghost/machines.ts'
 import { Violation } from '../ghost/violation.ts'
@@ -76,6 +79,8 @@ export abstract class SimNode {
   }
   /** The highest machine version that the program of its next life can run; null for that of the machine. */
   versionMax: number | null
+  /** Of its next life, among those that could lead. */
+  priority = defaultPriority
   /** The process; null while there is none. */
   life: Life | null = null
   env: Env | null = null
@@ -109,6 +114,9 @@ export abstract class SimNode {
   }
 
   abstract readonly durable: DurableView
+
+  /** What it finds when it looks how much room its disk has. */
+  protected readonly space = (): Space => spaceOf(this.disk.knobs, this.parts.world.now)
 
   /** The process is started. */
   start(): void {

@@ -23,6 +23,7 @@ export interface Hello {
   readonly boot: number
   /** Machine versions that it can run. */
   readonly machine: Greeting['machine']
+  readonly priority: number
 }
 
 /** Gives a question to who is asked. */
