@@ -4,6 +4,7 @@
 // applied only where everything that was read is still as it was: each key read by its mod revision (0 of an absent one), each
 // range by "no key in it was changed after R", which finds what was added and changed, and by the mod revision of each entry
 // that it gave, which finds what was deleted.
+import { compareBytes } from '../base/bytes.ts'
 import { StrettoError } from '../base/errors.ts'
 import { packRequest } from '../wire/kv/questions.ts'
 import { Attempts } from './attempts.ts'
@@ -149,6 +150,8 @@ class Attempt {
       const terms = { limit: asked, reverse, timeoutMs: Number(timeout), signal, ...snapshotTerms(at) }
       return collect(this.#session, { ...range, ...terms })
     })
+    // No key can ever come into a range that ends before it begins.
+    if (range.to !== null && compareBytes(range.from, range.to) >= 0) return []
     const isCut = asked > 0 && entries.length === asked
     this.#ranges.push({ ...(isCut ? cutAfter(range, entries.at(-1)!.key, reverse) : range), revision })
     for (const { key, modRevision } of entries) this.#read.set(key, modRevision)
