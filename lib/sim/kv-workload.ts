@@ -9,6 +9,7 @@ import { History, type Operation } from './history/history.ts'
 import { type CheckOptions, checkLinearizable } from './history/linearizable.ts'
 import type { Model } from './history/sequential-model.ts'
 import { type StoreInput, type StoreOutput, transactionModel } from './history/transaction-model.ts'
+import { KvLeases } from './kv-leases.ts'
 import { KvWatchers } from './kv-watchers.ts'
 import { Caller, Calls, callMsMax, type Workload, type WorkloadParts } from './workload.ts'
 
@@ -62,6 +63,7 @@ export class KvWorkload implements Workload {
   /** What was written at each revision, as far as anybody was told. */
   readonly #written = new Map<number, string>()
   readonly #watchers: KvWatchers
+  readonly #leases: KvLeases
   /** The highest revision that anybody was told of. */
   #acknowledged = 1
   #stopped = false
@@ -79,7 +81,8 @@ export class KvWorkload implements Workload {
     const store = new GhostStore()
     parts.cluster.checks.store = store
     this.#watchers = new KvWatchers(parts, this.#calls, store, () => this.#acknowledged)
-    this.hosts = [...this.#callers, ...this.#watchers.callers].map(({ host }) => host)
+    this.#leases = new KvLeases(parts, this.#calls, store.leases)
+    this.hosts = [...this.#callers, ...this.#watchers.callers, ...this.#leases.callers].map(({ host }) => host)
   }
 
   get operations(): number {
@@ -93,11 +96,13 @@ export class KvWorkload implements Workload {
   start(): void {
     for (const caller of this.#callers) this.#calls.run(() => this.#live(caller))
     this.#watchers.start()
+    this.#leases.start()
   }
 
   stop(): void {
     this.#stopped = true
     this.#watchers.hurry()
+    this.#leases.stop()
   }
 
   async look(): Promise<void> {
@@ -106,6 +111,7 @@ export class KvWorkload implements Workload {
     for (const key of [...registers, ...pair]) await this.#get(store, caller.process, key)
     for (const key of counters) await this.#count(store, caller.process, key)
     await this.#watchers.level(caller, this.#acknowledged)
+    await this.#leases.level(caller)
     await store.close()
   }
 
