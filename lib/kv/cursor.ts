@@ -17,6 +17,17 @@ export interface Range {
   readonly reverse: boolean
   /** Only the keys of the versions are read; from disk they come as `true`. */
   readonly keysOnly: boolean
+  /** Keys come too whose newest version is a deletion, where memory knows of it. */
+  readonly deleted?: boolean
+}
+
+/** What entries are taken from, one by one; opened for one reader. */
+export interface EntryCursor {
+  /** The next entry; null at the end; undefined when `fill` has to be called first. @throws StrettoError CORRUPT */
+  take(): Found | null | undefined
+  /** Brings what `take` is waiting for; `wanted` bounds how far it reads ahead. Never answers inside the call. */
+  fill(wanted: number, done: Done): void
+  close(): void
 }
 
 /** A key that is there; its version where the cursor reads more than keys. */
@@ -25,7 +36,7 @@ export interface Found {
   readonly version: Version | null
 }
 
-export class Cursor {
+export class Cursor implements EntryCursor {
   readonly #env: Env
   readonly #view: View
   readonly #range: Range
@@ -54,7 +65,6 @@ export class Cursor {
     })
   }
 
-  /** The next entry; null at the end; undefined when `fill` has to be called first. @throws StrettoError CORRUPT */
   take(): Found | null | undefined {
     for (;;) {
       if (this.#key === undefined) return undefined
@@ -67,11 +77,10 @@ export class Cursor {
       this.#key = this.#following(key)
       if (version === undefined) continue
       if (rowKey === key) this.#passRow()
-      if (!version.deleted) return { key, version }
+      if (!version.deleted || this.#range.deleted === true) return { key, version }
     }
   }
 
-  /** Brings what `take` is waiting for; `rowsWanted` bounds how far it reads ahead. Never answers inside the call. */
   fill(rowsWanted: number, done: Done): void {
     if (this.#key === undefined) {
       this.#env.soon(() => this.#catchUp(rowsWanted, done))

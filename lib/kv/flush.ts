@@ -1,9 +1,12 @@
 // Makes a frozen generation durable: one synced batch, built over several turns while commands go on being applied.
 import type { Done, Env } from '../base/env.ts'
+import type { Index } from '../raft/types.ts'
 import type { Packed } from '../record/pack.ts'
 import type { Effect, Generation } from './generation.ts'
-import { placeNumbers, placeOf } from './places.ts'
+import { keepEntries, type UnkeptRow } from './past/keep.ts'
+import { placeOf } from './places.ts'
 import type { RowCache } from './row-cache.ts'
+import type { RowReader } from './row-reader.ts'
 import {
   effectsKey,
   entryKey,
@@ -14,12 +17,14 @@ import {
   leaseKey,
   leaseKeyKey,
   leaseSumKey,
+  orderKey,
   writeEntry,
   writeGeneration,
   writeHead,
   writeLease,
   writeLeaseKey,
   writeLeaseSum,
+  writeOrder,
   writePacked
 } from './rows.ts'
 import { levelFault, type StateLevel, settle } from './state-level.ts'
@@ -28,7 +33,7 @@ import { keyBytes, type Version } from './version.ts'
 const turnMs = 2
 /** Between two looks at the clock: about a tenth of a millisecond. */
 const versionsPerLook = 32
-/** Versions named in one history row. */
+/** Versions named in one row of the history. */
 const placesMax = 1000
 
 const noPlace: readonly number[] = []
@@ -37,8 +42,13 @@ export interface FlushParts {
   readonly level: StateLevel
   readonly env: Env
   readonly cache: RowCache
+  readonly reader: RowReader
+  /** The log lets go of records up to here, or has done so. */
+  readonly keepUpTo: Index
   /** Revision of the newest generation on disk, 0 for none: it shows whether one is missing. */
   readonly previous: number
+  /** What the last order to compact said, 0 for none. */
+  readonly ordered: number
   /** Why to give up, asked before each turn of building; null to go on. */
   readonly ended: () => Error | null
 }
@@ -50,6 +60,7 @@ export class Flush {
   readonly #head: Head
   readonly #done: Done
   readonly #rows: Iterator<undefined>
+  readonly #unkept: UnkeptRow[] = []
   readonly #batch
 
   constructor(parts: FlushParts, generation: Generation, head: Head, done: Done) {
@@ -72,7 +83,7 @@ export class Flush {
     const start = env.now()
     do {
       for (let number = 0; number < versionsPerLook; number++) {
-        if (this.#rows.next().done === true) return this.#write()
+        if (this.#rows.next().done === true) return this.#keep()
       }
     } while (env.now() - start < turnMs)
     env.soon(() => this.#turn())
@@ -105,15 +116,19 @@ export class Flush {
     let lease = 0
     let last = version.place
     let own = version.deleted ? placeOf(version) : noPlace
-    version.place = 0
+    let until = version.modRevision
     while (last !== 0 || own.length > 0) {
       const { numbers, before } = this.#generation.places.upTo(last, placesMax)
       const [oldest, , , oldestLease] = numbers
       // A version that is newer than all on disk has come and gone since the last flush.
       if (oldest !== undefined && oldest <= this.#parts.previous) lease = oldestLease!
       numbers.push(...own)
-      const rowKey = historyKey(version.key, numbers[numbers.length - placeNumbers]!)
-      this.#batch.put(rowKey, writePacked(rowKey, numbers))
+      const rowKey = historyKey(version.key, until)
+      // The log is to let go of it, and its value is still in the row of the entry.
+      if (before === 0 && last !== 0 && numbers[4]! <= this.#parts.keepUpTo) {
+        this.#unkept.push({ key: version.key, rowKey, numbers })
+      } else this.#batch.put(rowKey, writePacked(rowKey, numbers))
+      until = numbers[0]!
       own = noPlace
       last = before
     }
@@ -128,6 +143,16 @@ export class Flush {
     this.#batch.put(rowKey, writeLeaseKey(rowKey))
   }
 
+  /** Writes the rows that need the value of an entry, which this flush is to replace. */
+  #keep(): void {
+    const { level, reader, ended } = this.#parts
+    keepEntries(level, reader, this.#unkept, error => {
+      const reason = error ?? ended()
+      if (reason !== null) this.#done(reason)
+      else this.#write()
+    })
+  }
+
   #write(): void {
     const { versions, effects, leases } = this.#generation
     for (const { index, revisionBefore, each } of effects.values()) {
@@ -139,6 +164,7 @@ export class Flush {
       const rowKey = generationKey(revision)
       this.#batch.put(rowKey, writeGeneration(rowKey, applied, this.#parts.previous))
     }
+    if (this.#parts.ordered > 0) this.#batch.put(orderKey, writeOrder(this.#parts.ordered))
     if (leases.sum !== null) this.#batch.put(leaseSumKey, writeLeaseSum(leases.sum))
     this.#batch.put(headKey, writeHead(this.#head))
     settle(

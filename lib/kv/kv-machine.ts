@@ -7,7 +7,15 @@ import { assert } from '../base/assert.ts'
 import type { Done, Env } from '../base/env.ts'
 import { StrettoError } from '../base/errors.ts'
 import type { Feed, FeedSink } from '../machine/feed.ts'
-import type { Batch, Outcomes, SnapshotSink, SnapshotSource, Source, StateMachine } from '../machine/machine.ts'
+import type {
+  Batch,
+  LogReader,
+  Outcomes,
+  SnapshotSink,
+  SnapshotSource,
+  Source,
+  StateMachine
+} from '../machine/machine.ts'
 import { type Index, type LogId, logOrigin } from '../raft/types.ts'
 import { type Command, kvVersionMax, type Operation } from '../wire/kv/commands.ts'
 import { readScan, type Scan } from '../wire/kv/questions.ts'
@@ -20,10 +28,12 @@ import { readGenerations } from './generations.ts'
 import { Later } from './later.ts'
 import { loadLeases } from './leases/load-leases.ts'
 import { MemoryTable } from './memory-table.ts'
-import { checkRevision, compacted, Query } from './query.ts'
+import type { Changes, ChangesAsked } from './past/changes.ts'
+import { Past } from './past/past.ts'
+import { checkRevision, Query } from './query.ts'
 import { KvRestore } from './restore.ts'
 import { RowReader } from './row-reader.ts'
-import { type Head, headKey, readHead } from './rows.ts'
+import { type Head, headKey, orderKey, readHead, readOrder } from './rows.ts'
 import { OpenScan, RefusedScan } from './scan.ts'
 import { takeSnapshot } from './snapshot.ts'
 import { holdsRows, levelFault, type StateLevel, settle } from './state-level.ts'
@@ -48,6 +58,7 @@ export class KvMachine implements StateMachine {
   readonly #later: Later
   readonly #table: MemoryTable
   readonly #reader: RowReader
+  readonly #past: Past
   readonly #compaction: Compaction
   readonly #hub: WatchHub
   /** The machine version in force. */
@@ -69,25 +80,32 @@ export class KvMachine implements StateMachine {
     this.#later = new Later(env)
     this.#table = new MemoryTable(options.cleanCacheBytesMax)
     this.#reader = new RowReader(level)
-    this.#compaction = new Compaction({ level, env, ended: () => this.#ended, failed: error => this.#end(error) })
+    this.#past = new Past({ level, env, table: this.#table, reader: this.#reader })
+    this.#compaction = new Compaction({
+      level,
+      env,
+      records: this.#past.records,
+      refused: revision => this.#refuseBelow(revision),
+      ended: () => this.#ended,
+      failed: error => this.#end(error)
+    })
     this.#hub = new WatchHub({
       env,
       table: this.#table,
       scan: asked => this.#openScan(asked),
-      past: () => {
-        throw compacted(this.#table)
-      }
+      past: asked => this.changes(asked)
     })
   }
 
   /** CORRUPT where what is on disk is damaged or not whole, BAD_REQUEST where a newer version has written it. */
   open(done: Done<Opened>): void {
     const failed = (error: Error) => done(levelFault('opened', error), nothing)
-    const read = (row: Uint8Array | undefined) => {
+    const read = ([row, order]: readonly (Uint8Array | undefined)[]) => {
       if (row === undefined) return this.#openEmpty(done)
       let head: Head
       try {
         head = readHead(row)
+        if (order !== undefined) this.#table.ordered = readOrder(order)
       } catch (error) {
         return done(asFault(error), nothing)
       }
@@ -99,7 +117,7 @@ export class KvMachine implements StateMachine {
         })
       })
     }
-    settle(this.#level.open(), () => settle(this.#level.get(headKey), read, failed), failed)
+    settle(this.#level.open(), () => settle(this.#level.getMany([headKey, orderKey]), read, failed), failed)
   }
 
   /** Without a head there must be no other row: they would be those of a snapshot that did not come to its end. */
@@ -179,11 +197,25 @@ export class KvMachine implements StateMachine {
     try {
       if (this.#ended !== null) return new RefusedScan(this.#later, this.#ended)
       checkRevision(this.#table, scan.atRevision)
-      if (scan.atRevision !== 0 && scan.atRevision !== this.#table.revision) throw compacted(this.#table)
       return new OpenScan(this.#parts, scan)
     } catch (error) {
       return new RefusedScan(this.#later, asFault(error))
     }
+  }
+
+  lend(log: LogReader): void {
+    this.#past.lend(log)
+    this.#compaction.begins(log.base)
+  }
+
+  passed(index: Index): void {
+    this.#table.active.addEffects({ index, revisionBefore: this.#table.revision, each: [] })
+  }
+
+  /** @throws StrettoError COMPACTED, FUTURE_REVISION */
+  changes(asked: ChangesAsked): Changes {
+    checkRevision(this.#table, asked.upTo)
+    return this.#past.changes(asked, () => this.#compaction.settled)
   }
 
   flush(upTo: LogId, sidecar: Uint8Array, done: Done): void {
@@ -191,9 +223,19 @@ export class KvMachine implements StateMachine {
     this.#flushing = true
     this.#compaction.pause()
     const generation = this.#table.freeze()
-    const head = { revision: this.#table.revision, compacted: this.#compaction.revision, applied: upTo, sidecar }
-    const { cache } = this.#table
-    const parts = { level: this.#level, env: this.#env, cache, previous: this.#newest, ended: () => this.#ended }
+    const { revision, cache, ordered } = this.#table
+    const compacted = Math.max(this.#compaction.revision, this.#table.compacted)
+    const head = { revision, compacted, applied: upTo, sidecar }
+    const parts = {
+      level: this.#level,
+      env: this.#env,
+      cache,
+      reader: this.#reader,
+      keepUpTo: this.#compaction.keepUpTo,
+      previous: this.#newest,
+      ordered,
+      ended: () => this.#ended
+    }
     const flush = new Flush(parts, generation, head, error => {
       this.#flushing = false
       if (error === null && generation.versions.size > 0) this.#newest = head.revision
@@ -207,8 +249,12 @@ export class KvMachine implements StateMachine {
 
   #flushed(head: Head): void {
     this.#table.flushed()
-    this.#table.compacted = head.compacted
-    this.#compaction.resume(head.compacted)
+    this.#refuseBelow(head.compacted)
+    this.#compaction.resume(head.compacted, this.#table.ordered)
+  }
+
+  #refuseBelow(revision: number): void {
+    this.#table.compacted = Math.max(this.#table.compacted, revision)
   }
 
   snapshot(done: Done<SnapshotSource | null>): void {
@@ -222,6 +268,15 @@ export class KvMachine implements StateMachine {
 
   restore(): SnapshotSink {
     return new KvRestore({ level: this.#level, env: this.#env, ended: () => this.#ended })
+  }
+
+  leaves(base: Index, done: Done): void {
+    this.#compaction.leave(base, done)
+  }
+
+  /** Of the log, by an order to compact. */
+  get released(): Index {
+    return this.#compaction.released
   }
 
   compacted(base: Index): void {
@@ -268,7 +323,8 @@ export class KvMachine implements StateMachine {
   }
 
   get #parts() {
-    return { level: this.#level, env: this.#env, later: this.#later, table: this.#table, reader: this.#reader }
+    const { lookup } = this.#past
+    return { level: this.#level, env: this.#env, later: this.#later, table: this.#table, reader: this.#reader, lookup }
   }
 
   #apply(batches: readonly Batch[], done: Done<readonly Outcomes[]>): void {
@@ -310,6 +366,7 @@ function mayGrow(command: Command | Operation): boolean {
   switch (command.op) {
     case 'delete':
     case 'deleteRange':
+    case 'compact':
     case 'renew':
     case 'revoke':
     case 'get':

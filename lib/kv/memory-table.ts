@@ -20,6 +20,8 @@ export class MemoryTable {
   revision = 1
   /** The state cannot be read below this revision. */
   compacted = 0
+  /** What the last order to compact said, the same on all replicas; 0 before the first. */
+  ordered = 0
   /** Why changes are made: of the record that is being executed. */
   cause: 'command' | 'expiry' = 'command'
   /** Null while nobody watches. */
@@ -37,6 +39,11 @@ export class MemoryTable {
 
   get active(): Generation {
     return this.#active
+  }
+
+  /** All that disk does not hold yet, newest first. */
+  get generations(): readonly Generation[] {
+    return this.#frozen === null ? [this.#active] : [this.#active, this.#frozen]
   }
 
   /** Bytes that only memory holds. */
@@ -124,8 +131,7 @@ export class MemoryTable {
 
   /** The present state, to be read while it goes on changing; `closeView` lets it go. */
   openView(): View {
-    const generations = this.#frozen === null ? [this.#active] : [this.#active, this.#frozen]
-    const view = { revision: this.revision, generations }
+    const view = { revision: this.revision, generations: this.generations }
     this.#views.open(view)
     return view
   }

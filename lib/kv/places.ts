@@ -35,6 +35,21 @@ export class Places {
     return this.#count
   }
 
+  /** Number of the newest of the places that end with number `last` whose version is of `revision` or earlier; 0 for none. */
+  newestUpTo(last: number, revision: number): number {
+    let number = last
+    while (number !== 0 && this.#chunkOf(number)[this.#offsetOf(number)]! > revision) {
+      number = this.#chunkOf(number)[this.#offsetOf(number) + placeNumbers]!
+    }
+    return number
+  }
+
+  /** The six numbers of one place. */
+  at(number: number): number[] {
+    const from = this.#offsetOf(number)
+    return [...this.#chunkOf(number).subarray(from, from + placeNumbers)]
+  }
+
   /** The last of the places that end with number `last`: as many as `countMax`, oldest first, as in a history row. */
   upTo(last: number, countMax: number): PlacesFound {
     let count = 0

@@ -3,10 +3,12 @@ import type { Done } from '../base/env.ts'
 import { StrettoError } from '../base/errors.ts'
 import { type Packed, pack } from '../record/pack.ts'
 import { type Request, readRequests } from '../wire/kv/questions.ts'
-import { Cursor } from './cursor.ts'
+import { Cursor, type EntryCursor } from './cursor.ts'
 import { asFault } from './fault.ts'
 import { answerLeaseRequest } from './leases/lease-answers.ts'
 import type { MemoryTable } from './memory-table.ts'
+import type { Asked } from './past/lookup.ts'
+import { PastCursor } from './past/past-cursor.ts'
 import type { RowReader } from './row-reader.ts'
 import type { ScanParts } from './scan.ts'
 import { keyText, packVersion, type Version } from './version.ts'
@@ -31,6 +33,8 @@ export class Query {
   readonly #keys: readonly (string | null)[]
   readonly #done: Done<Uint8Array>
   #loaded = new Map<string, Version | null>()
+  /** What earlier revisions had, by the number of the request; null while it is not looked up. */
+  #past: Map<number, Version | null> | null = null
 
   /** @throws StrettoError BAD_REQUEST or TOO_LARGE where `request` is no question that can be answered */
   constructor(parts: QueryParts, request: Uint8Array, done: Done<Uint8Array>) {
@@ -45,15 +49,44 @@ export class Query {
 
   run(): void {
     const missing = this.#missing()
-    if (missing.length === 0) this.#answer()
-    else this.#load(missing)
+    if (missing.length > 0) this.#load(missing)
+    else if (this.#past === null) this.#findPast()
+    else this.#answer()
+  }
+
+  /** What stood at earlier revisions: that does not change any more. */
+  #findPast(): void {
+    const { table, lookup } = this.#parts
+    const numbers: number[] = []
+    const asked: Asked[] = []
+    try {
+      for (const [number, request] of this.#requests.entries()) {
+        if (request.op === 'lease' || request.op === 'leases') continue
+        const { op, atRevision = 0 } = request
+        checkRevision(table, atRevision)
+        if (op === 'count' || atRevision === 0) continue
+        numbers.push(number)
+        asked.push({ key: this.#keys[number]!, revision: atRevision })
+      }
+    } catch (error) {
+      return this.#done(asFault(error), new Uint8Array(0))
+    }
+    const found = (error: Error | null, versions: readonly (Version | null)[]): void => {
+      if (error !== null) return this.#done(error, new Uint8Array(0))
+      this.#past = new Map(numbers.map((number, at) => [number, versions[at]!]))
+      this.run()
+    }
+    if (asked.length === 0) found(null, [])
+    else lookup.find(asked, answerBytesMax, found)
   }
 
   #missing(): string[] {
     const { table } = this.#parts
     const missing = new Set<string>()
-    for (const key of this.#keys) {
-      if (key !== null && table.find(key) === undefined && !this.#loaded.has(key)) missing.add(key)
+    for (const [number, key] of this.#keys.entries()) {
+      const request = this.#requests[number]!
+      if (key === null || request.op !== 'get' || request.atRevision !== 0) continue
+      if (table.find(key) === undefined && !this.#loaded.has(key)) missing.add(key)
     }
     return [...missing]
   }
@@ -94,7 +127,7 @@ export class Query {
           answer.push(answerLeaseRequest(table.leases, request, this.#parts.time))
           continue
         }
-        const version = request.op === 'get' ? this.#versionAt(this.#keys[number]!, request.atRevision) : null
+        const version = request.op === 'get' ? this.#versionAt(number, request.atRevision) : null
         bytes += version?.length ?? 0
         if (bytes > answerBytesMax) throw tooLarge()
         answer.push(request.op === 'get' ? packVersion(version, request.key) : 0)
@@ -106,27 +139,29 @@ export class Query {
     else this.#done(null, pack(answer))
   }
 
-  #versionAt(key: string, atRevision: number): Version | null {
+  #versionAt(number: number, atRevision: number): Version | null {
     const { table } = this.#parts
-    const version = table.find(key) ?? this.#loaded.get(key) ?? null
+    // What has been looked up may have been let go of meanwhile, in part.
     checkRevision(table, atRevision)
-    if (atRevision === 0 || atRevision === table.revision) return version
-    // Nothing is newer than the newest version, so that it is also what stood at any revision from its own on.
-    if (version !== null && version.modRevision <= atRevision) return version
-    throw compacted(table)
+    if (atRevision !== 0) return this.#past!.get(number)!
+    const key = this.#keys[number]!
+    return table.find(key) ?? this.#loaded.get(key) ?? null
   }
 
   #count(answer: Packed[]): void {
     const { level, env, table } = this.#parts
     const view = table.openView()
-    const cursors: (Cursor | null)[] = this.#requests.map(request => {
+    const cursors: (EntryCursor | null)[] = this.#requests.map(request => {
       if (request.op !== 'count') return null
-      return new Cursor(level, env, view, { from: request.from, to: request.to, reverse: false, keysOnly: true })
+      const { from, to, atRevision = 0 } = request
+      const range = { from, to, reverse: false, keysOnly: true }
+      if (atRevision === 0 || atRevision === view.revision) return new Cursor(level, env, view, range)
+      return new PastCursor(this.#parts, view, range, atRevision)
     })
     this.#countNext(answer, cursors, view, 0)
   }
 
-  #countNext(answer: Packed[], cursors: (Cursor | null)[], view: View, number: number): void {
+  #countNext(answer: Packed[], cursors: (EntryCursor | null)[], view: View, number: number): void {
     let next = number
     while (next < cursors.length && cursors[next] === null) next++
     const cursor = cursors[next]
@@ -156,12 +191,7 @@ export function checkRevision(table: MemoryTable, atRevision: number): void {
   throw new StrettoError('FUTURE_REVISION', `revision ${atRevision} is above the present one, ${table.revision}`)
 }
 
-export function compacted(table: MemoryTable): StrettoError {
-  const text = `older revisions are not kept: what stood there has changed, and only revision ${table.revision} can be read`
-  return new StrettoError('COMPACTED', text)
-}
-
-function countAll(cursor: Cursor, done: Done<number>): void {
+function countAll(cursor: EntryCursor, done: Done<number>): void {
   let count = 0
   const turn = (error: Error | null): void => {
     if (error !== null) return done(error, 0)

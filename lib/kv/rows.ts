@@ -11,11 +11,13 @@
 //   kind 1  entry          key: 3 the key as it is. The newest version of a key that is there
 //             value          0 u8 zero · 1 u64 create revision · 9 u64 mod revision · 17 u64 version · 25 u64 lease id
 //                           33 u64 index of the record that brought it · 41 u16 number of the command in it · 43 the value
-//   kind 2  history        key: 3 the key with each byte 00 as 00 FF · 00 01 · u64 revision of the last version named in it
+//   kind 2  history        key: 3 the key with each byte 00 as 00 FF · 00 01 · u64 revision at which the last version named in
+//                            it was replaced; where that is a deletion, its own
 //             value          msgpack: a flat array, six numbers a version, oldest first:
 //                            mod revision, create revision, version (0: deleted), lease id, index, number of the command.
 //                            Named are versions that are no longer the newest entry: those replaced since the last flush
-//                            of the key, and deletions. Their values stand in the log
+//                            of the key, and deletions. Their values stand in the log, or in the row in the place of the index:
+//                            of those that still stood at the compaction revision when the log let go of them
 //   kind 3  effects        key: 3 u64 index of a record, only where it does not itself spell out what it did
 //             value          msgpack [revision before it, [effect, ...]], one for each command: 0 it changed nothing,
 //                            1 it did what it says, bytes: the value it stored; those missing at the end changed nothing
@@ -29,6 +31,8 @@
 //             value          0 u16 zero
 //   kind 7  sum of leases  one row, written by each flush once there has been a lease
 //             value          msgpack [number of leases, a sum over all of them: lease-table.ts]
+//   kind 8  order          one row, written by each flush once there has been an order to compact
+//             value          msgpack [the revision that the last one named]
 import { crc32 } from 'node:zlib'
 import { readU16, readU32, readU64, toHex, writeU16, writeU32, writeU64 } from '../base/bytes.ts'
 import { StrettoError } from '../base/errors.ts'
@@ -40,8 +44,18 @@ import { keyText, Version } from './version.ts'
 
 export const stateFormat = 1
 
-const kind = { head: 0, entry: 1, history: 2, effects: 3, generation: 4, lease: 5, leaseKey: 6, leaseSum: 7 } as const
-const kindMax = kind.leaseSum
+const kind = {
+  head: 0,
+  entry: 1,
+  history: 2,
+  effects: 3,
+  generation: 4,
+  lease: 5,
+  leaseKey: 6,
+  leaseSum: 7,
+  order: 8
+} as const
+const kindMax = kind.order
 const prefixBytes = 3
 const crcBytes = 4
 const entryAt = { create: 1, mod: 9, version: 17, lease: 25, index: 33, command: 41, value: 43 } as const
@@ -143,7 +157,7 @@ export function readEntry(key: string, rowKey: Uint8Array, row: Uint8Array): Ver
   return version
 }
 
-/** The revision is that of the last version named in the row. */
+/** The revision is the one at which the last version named in the row was replaced, or of a deletion its own. */
 export function historyKey(key: string, revision: number): Uint8Array {
   // Each byte 00 becomes 00 FF and the end 00 01, so that rows of one key stand together and in order of revision.
   const escaped = key.includes('\0') ? key.replaceAll('\0', '\0\xff') : key
@@ -199,6 +213,11 @@ export function effectsUpTo(base: Index): RowRange {
 /** The generations up to and without `revision`. */
 export function generationsBelow(revision: number): RowRange {
   return { gte: generationKey(0), lt: generationKey(revision) }
+}
+
+/** The generations up to and with `revision`. */
+export function generationsUpTo(revision: number): RowRange {
+  return generationsBelow(revision + 1)
 }
 
 export const allGenerations: RowRange = { gte: generationKey(0), lt: prefixed(kind.generation + 1, 0) }
@@ -295,7 +314,20 @@ export function readLeaseSum(row: Uint8Array): LeaseSum {
   return { count, sum }
 }
 
-/** Of the last version that a history row names, by its key. */
+export const orderKey: Uint8Array = prefixed(kind.order, 0)
+
+export function writeOrder(revision: number): Uint8Array {
+  return writePacked(orderKey, [revision])
+}
+
+/** @throws StrettoError CORRUPT */
+export function readOrder(row: Uint8Array): number {
+  const numbers: unknown = unpack(unsealed(orderKey, row))
+  if (!isNumbers(numbers) || numbers.length !== 1) throw corruptRow(orderKey)
+  return numbers[0]!
+}
+
+/** From which revision on none of the versions that a history row names is the newest one of its key, by its own key. */
 export function revisionOfHistory(rowKey: Uint8Array): number {
   return readU64(rowKey, rowKey.length - 8)
 }

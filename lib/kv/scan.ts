@@ -5,10 +5,12 @@ import { StrettoError } from '../base/errors.ts'
 import type { Source } from '../machine/machine.ts'
 import { type Packed, pack } from '../record/pack.ts'
 import { type Scan } from '../wire/kv/questions.ts'
-import { Cursor, type Found } from './cursor.ts'
+import { Cursor, type EntryCursor, type Found } from './cursor.ts'
 import { asFault } from './fault.ts'
 import type { Later } from './later.ts'
 import type { MemoryTable } from './memory-table.ts'
+import type { Lookup } from './past/lookup.ts'
+import { PastCursor } from './past/past-cursor.ts'
 import type { StateLevel } from './state-level.ts'
 import { keyBytes, packVersion } from './version.ts'
 import type { View } from './views.ts'
@@ -25,6 +27,7 @@ export interface ScanParts {
   readonly env: Env
   readonly later: Later
   readonly table: MemoryTable
+  readonly lookup: Lookup
 }
 
 /** Holds a view and an iterator from its opening until the last page has been given or `close` is called. */
@@ -32,7 +35,7 @@ export class OpenScan implements Source {
   readonly #parts: ScanParts
   readonly #scan: Scan
   readonly #view: View
-  readonly #cursor: Cursor
+  readonly #cursor: EntryCursor
   /** Entries still wanted; Infinity without a limit. */
   #left: number
   /** Found, and too large for the page before. */
@@ -48,14 +51,18 @@ export class OpenScan implements Source {
     this.#scan = scan
     this.#left = scan.limit === 0 ? Number.POSITIVE_INFINITY : scan.limit
     this.#view = parts.table.openView()
-    this.#cursor = new Cursor(parts.level, parts.env, this.#view, { ...scan, keysOnly: false })
+    const { level, env } = parts
+    const past = scan.atRevision !== 0 && scan.atRevision !== this.#view.revision
+    this.#cursor = past
+      ? new PastCursor(parts, this.#view, scan, scan.atRevision)
+      : new Cursor(level, env, this.#view, { ...scan, keysOnly: false })
   }
 
   page(bytesMax: number, done: Done<Page>): void {
     assert(this.#done === null, 'one page is asked for at a time')
     this.#done = done
     this.#bytesMax = Math.min(bytesMax, pageBytesMax)
-    this.#page = [this.#view.revision]
+    this.#page = [this.#scan.atRevision === 0 ? this.#view.revision : this.#scan.atRevision]
     this.#pageBytes = 0
     this.#parts.later.call(() => this.#collect())
   }

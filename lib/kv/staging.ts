@@ -7,6 +7,7 @@
 import type { Done, Env } from '../base/env.ts'
 import type { ErrorCode } from '../base/errors.ts'
 import type { Batch } from '../machine/machine.ts'
+import type { Packed } from '../record/pack.ts'
 import { Cursor } from './cursor.ts'
 import type { Change, Effect } from './generation.ts'
 import { StagedLeases } from './leases/staged-leases.ts'
@@ -95,6 +96,16 @@ export class Staging {
       if (version.deleted) return [key, null]
       return spelled ? [key, version.at - this.#batch.at, version.length] : [key, version.value]
     })
+  }
+
+  /** From now on nothing below `revision` is read any more, on any replica. @throws Refused */
+  compact(revision: number): Packed {
+    const { table } = this.#parts
+    if (revision > table.revision) throw new Refused('FUTURE_REVISION')
+    if (revision <= table.ordered) throw new Refused('COMPACTED')
+    table.ordered = revision
+    table.compacted = Math.max(table.compacted, revision)
+    return []
   }
 
   /** Brings many keys at once: a value is kept where it `matters`, as long as there is room. Never needed, only faster. */

@@ -20,6 +20,8 @@ export function* stepsOf(command: Command | ExpireCommand, staging: Staging): St
       return [yield* deleteRange(command, staging)]
     case 'txn':
       return yield* transact(command, staging)
+    case 'compact':
+      return staging.compact(command.revision)
     case 'grant':
       return grant(command, staging)
     case 'renew':

@@ -74,6 +74,13 @@ export interface StateMachine {
    */
   restore(): SnapshotSink
   /**
+   * The log is to be cut after `base`, which is at or below what is flushed. Calls back when that may be done, at leisure: what
+   * the machine still needs of it then stands elsewhere. May be called again before the log is cut, after the answer.
+   */
+  leaves?(base: Index, done: Done): void
+  /** What is at or below it in the log is not needed by the machine any more, and may be cut whether there is room or not. */
+  readonly released?: Index
+  /**
    * The log begins after `base`: a place in it at or below names nothing any more. What names such places (older versions,
    * effects) may be let go of at leisure. `base` is at or below what is flushed, never falls, and may be said again: once
    * in each life, so that what the life before left undone is done.

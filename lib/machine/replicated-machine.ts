@@ -201,6 +201,17 @@ export class ReplicatedMachine {
     this.#inner.lend?.(log)
   }
 
+  /** The log is to be cut after `base`: calls back when the machine has what it still needs of it elsewhere. */
+  leaves(base: Index, done: Done): void {
+    if (this.#inner.leaves === undefined) done(null)
+    else this.#inner.leaves(base, done)
+  }
+
+  /** The log up to here is not needed by the machine any more, by an order; 0 where there is none. */
+  get released(): Index {
+    return this.#inner.released ?? 0
+  }
+
   /** The log begins after `base`: what names places at or below may be let go of. Said once in each life, and as it rises. */
   compacted(base: Index): void {
     this.#inner.compacted(base)

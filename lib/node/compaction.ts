@@ -35,21 +35,25 @@ export class Compaction {
     this.#flushed = parts.machine.applied
   }
 
-  /** Looked at a few times a second: a bound that has been lowered is not to wait for the next flush. */
+  /** Looked at a few times a second: a bound that has been lowered, or an order, is not to wait for the next flush. */
   look(): void {
-    if (this.#parts.limits.logBytesMax < this.#bytesMax) this.flushed(this.#flushed)
+    const { limits, machine, log } = this.#parts
+    if (limits.logBytesMax < this.#bytesMax || machine.released > log.base.index) this.flushed(this.#flushed)
   }
 
   /** The state up to `flushed` is on disk: the log up to there is not needed here any more. */
   flushed(flushed: LogId): void {
     this.#flushed = flushed
     this.#bytesMax = this.#parts.limits.logBytesMax
-    const { log, limits } = this.#parts
+    const { log, limits, machine } = this.#parts
     const { logBytesMax, logRecordsMax } = limits
     const records = log.tail.index - log.base.index
-    if (this.#moving || (log.bytes <= logBytesMax && records <= logRecordsMax)) return
+    const over = log.bytes > logBytesMax || records > logRecordsMax
+    if (this.#moving || (!over && machine.released <= log.base.index)) return
     const limit = Math.min(flushed.index, this.#parts.pin(), this.#lagging())
-    const end = log.endBefore((logBytesMax * 3) / 4, (logRecordsMax * 3) / 4, limit)
+    const released = log.endBefore(0, 0, Math.min(limit, machine.released))
+    const bounded = over ? log.endBefore((logBytesMax * 3) / 4, (logRecordsMax * 3) / 4, limit) : released
+    const end = bounded.index > released.index ? bounded : released
     if (end.index <= log.base.index) return
     this.#cut(end)
   }
@@ -71,8 +75,18 @@ export class Compaction {
     return true
   }
 
-  /** The log begins after `end`. */
+  /** The log begins after `end`, once the machine can do without what was before. */
   #cut(end: ChainedId): void {
+    const { machine } = this.#parts
+    this.#moving = true
+    machine.leaves(end.index, error => {
+      // The state cannot be read: it is looked at again at the next flush, or its life has ended.
+      if (error === null) this.#move(end)
+      else this.#moving = false
+    })
+  }
+
+  #move(end: ChainedId): void {
     const { log, machine, raft, counters } = this.#parts
     const base: Base = {
       ...end,
@@ -80,7 +94,6 @@ export class Compaction {
       machineVersion: machine.version,
       state: log.base.state
     }
-    this.#moving = true
     counters.compactions++
     log.rebase(base, error => {
       this.#moving = false

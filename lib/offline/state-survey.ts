@@ -43,7 +43,7 @@ export interface StateSurvey {
   readonly newer: boolean
 }
 
-const kindNames = ['head', 'entries', 'history', 'effects', 'generations', 'leases', 'leaseKeys', 'leaseSum']
+const kindNames = ['head', 'entries', 'history', 'effects', 'generations', 'leases', 'leaseKeys', 'leaseSum', 'order']
 const kindAt = 2
 const entryKind = 1
 const generationKind = 4

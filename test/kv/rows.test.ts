@@ -210,8 +210,8 @@ void t.test('a flush writes entries, history, effects and its generation, and no
     ['61', '64', '66', '6e']
   )
   t.same(await rows(2), [
-    // Revision 2 was on disk and revision 4 never was; revision 5 is the entry.
-    ['6100010000000000000004', [2, 2, 1, 0, 1, 0, 4, 2, 2, 0, 2, 0]],
+    // Revision 2 was on disk and revision 4 never was; revision 5 is the entry, and took their place.
+    ['6100010000000000000005', [2, 2, 1, 0, 1, 0, 4, 2, 2, 0, 2, 0]],
     // Its first life from disk, its deletion, its second life, and the deletion that stands.
     ['6200010000000000000009', [3, 3, 1, 0, 1, 1, 6, 0, 0, 0, 2, 2, 8, 8, 1, 0, 3, 0, 9, 0, 0, 0, 3, 1]]
   ])

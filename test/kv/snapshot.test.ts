@@ -102,7 +102,7 @@ void t.test('each flipped bit is refused, and no beginning is taken for the whol
 
 void t.test('what no machine of ours sends is refused', async t => {
   const [headRow, entryRow, generationRow] = sampleRows
-  const strange = Uint8Array.of(0, 0, 8, 1)
+  const strange = Uint8Array.of(0, 0, 9, 1)
   const foreign = Uint8Array.of(0, 1, 1, 1)
   const cases: [string, readonly RowPair[]][] = [
     ['no head', [entryRow!, generationRow!]],

@@ -692,7 +692,7 @@ let hardFound: HardState = { term: 0, vote: null }`
         find: `command(place: Place): boolean {
     const { block, at, length, time } = place
     const bytes = block.bytes
-    if (commandFault(bytes, at, length) !== null) return this.#refuse(place, 0, 0, malformedRecord)`,
+    if (commandFault(bytes, at, length) !== null) return this.#pass(place, 0, 0, malformedRecord)`,
         replace: `command(place: Place): boolean {
     const { block, at, length, time } = place
     const bytes = block.bytes`

@@ -3,7 +3,7 @@
 //
 // A question: [request, ...], all answered from one revision
 //   get        [1, key, at revision | 0]
-//   count      [2, from, to | null]
+//   count      [2, from, to | null, at revision | 0]
 //   and those about leases (`lease-questions.ts`)
 // The answer: [revision, answer, ...]; of get: entry | null; of count: number.
 // A scan: [from, to | null, limit | 0, flags, at revision | 0]; flags: 1 = reverse, 2 = keys only. `to` null: no end.
@@ -29,12 +29,22 @@ export interface Entry {
 export type Request =
   | LeaseRequest
   | { readonly op: 'get'; readonly key: Uint8Array; readonly atRevision: number }
-  | { readonly op: 'count'; readonly from: Uint8Array; readonly to: Uint8Array | null }
+  | {
+      readonly op: 'count'
+      readonly from: Uint8Array
+      readonly to: Uint8Array | null
+      /** 0 or absent for the present. */
+      readonly atRevision?: number
+    }
 
 export function packRequest(request: Request): Packed {
   if (request.op === 'lease' || request.op === 'leases') return packLeaseRequest(request)
-  if (request.op === 'count') return [questionOp.count, request.from, request.to]
-  return request.atRevision === 0 ? [questionOp.get, request.key] : [questionOp.get, request.key, request.atRevision]
+  const { atRevision = 0 } = request
+  if (request.op === 'count') {
+    const fields = [questionOp.count, request.from, request.to]
+    return atRevision === 0 ? fields : [...fields, atRevision]
+  }
+  return atRevision === 0 ? [questionOp.get, request.key] : [questionOp.get, request.key, atRevision]
 }
 
 /** @throws StrettoError BAD_REQUEST */
@@ -50,7 +60,9 @@ function readRequest(value: Packed): Request {
   if (fields[0] === questionOp.get) {
     return { op: 'get', key: readKey(fields[1]), atRevision: revisionOf(fields[2]) }
   }
-  if (fields[0] === questionOp.count) return { op: 'count', ...readBounds(fields[1], fields[2]) }
+  if (fields[0] === questionOp.count) {
+    return { op: 'count', ...readBounds(fields[1], fields[2]), atRevision: revisionOf(fields[3]) }
+  }
   const request = readLeaseRequest(fields)
   if (request !== null) return request
   throw malformed('a request that this version does not know')
