@@ -20,7 +20,10 @@
 //                            of those that still stood at the compaction revision when the log let go of them
 //   kind 3  effects        key: 3 u64 index of a record, only where it does not itself spell out what it did
 //             value          msgpack [revision before it, [effect, ...]], one for each command: 0 it changed nothing,
-//                            1 it did what it says, bytes: the value it stored; those missing at the end changed nothing
+//                            1 it did what it says, bytes: the value it stored, [change, ...]: all of these under one
+//                            revision, each of another key; those missing at the end changed nothing. A change: [key, null]
+//                            deleted, [key, offset, length] stored the value that stands there in the record, counted from
+//                            its first byte, [key, bytes] stored this value
 //   kind 4  generation     key: 3 u64 revision of the store at a flush that changed it
 //             value          msgpack [index and term of the last record contained, revision of the generation before: 0 for
 //                            none]. Written before this was told, two numbers

@@ -68,6 +68,8 @@ export type Visit = (key: string, version: Version | null) => boolean
 
 export class Staging {
   readonly changes = new Map<string, StagedChange>()
+  /** The command itself names the one key that it changes, so that its effects need not. */
+  namesItsKey = false
   readonly leases: StagedLeases
   readonly #parts: StagingParts
   readonly #batch: Batch
@@ -92,7 +94,9 @@ export class Staging {
   /** What the effects of the record say of it. */
   get effect(): Effect {
     if (this.changes.size === 0) return 0
-    return Array.from(this.changes.values(), ({ key, version, spelled }): Change => {
+    const changes = Array.from(this.changes.values())
+    if (this.namesItsKey) return changes[0]!.version.value
+    return changes.map(({ key, version, spelled }): Change => {
       if (version.deleted) return [key, null]
       return spelled ? [key, version.at - this.#batch.at, version.length] : [key, version.value]
     })

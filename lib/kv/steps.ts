@@ -15,6 +15,7 @@ export interface ExpireCommand {
 export function* stepsOf(command: Command | ExpireCommand, staging: Staging): Steps<Packed> {
   switch (command.op) {
     case 'append':
+      staging.namesItsKey = true
       return [yield* append(command, staging)]
     case 'deleteRange':
       return [yield* deleteRange(command, staging)]
