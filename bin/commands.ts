@@ -43,6 +43,11 @@ export const commands: readonly CommandEntry[] = [
     summary: 'campaign for leadership, or show who leads',
     load: async () => (await import('./elect.ts')).elect
   },
+  {
+    name: 'compact',
+    summary: 'let go of the past before a revision',
+    load: async () => (await import('./compact.ts')).compact
+  },
   { name: 'status', summary: 'show the nodes of a cluster', load: async () => (await import('./status.ts')).status },
   {
     name: 'inspect',

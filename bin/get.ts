@@ -16,6 +16,7 @@ interface GetOptions extends ClientOptions {
   readonly keysOnly?: boolean
   readonly countOnly?: boolean
   readonly consistency?: Consistency
+  readonly atRevision?: string
   readonly minRevision?: string
   readonly maxStaleness?: string
 }
@@ -33,6 +34,7 @@ export function get(command: Command): void {
     .addOption(
       new Option('--consistency <level>', 'linearizable (default), lease, session or stale').choices(consistencies)
     )
+    .option('--at-revision <n>', 'as it was at this revision')
     .option('--min-revision <n>', 'from a state of this revision or later')
     .option('--max-staleness <duration>', 'with stale: from no node out of touch for longer than this')
   addClientOptions(command)
@@ -52,6 +54,7 @@ async function runGet(key: string, options: GetOptions): Promise<void> {
   const bounds: Bounds = rangeEnd === undefined ? { prefix: key } : { from: key, to: rangeEnd }
   const terms = {
     ...(options.consistency === undefined ? {} : { consistency: options.consistency }),
+    ...(options.atRevision === undefined ? {} : { atRevision: parseCount('--at-revision', options.atRevision, 1) }),
     ...(options.minRevision === undefined ? {} : { minRevision: parseCount('--min-revision', options.minRevision, 1) }),
     ...(maxStaleness === undefined ? {} : { maxStaleness: parseDuration(maxStaleness) })
   }

@@ -1,7 +1,7 @@
 // The key-value client: the whole store, and what belongs to the client as such.
-import type { Cluster } from './cluster.ts'
 import { Corner } from './corner.ts'
 import { codecOf } from './encoding.ts'
+import { KvCluster } from './kv-cluster.ts'
 import { KvSession } from './kv-session.ts'
 import { type CallOptions, type ClientOptions, checkNames, known } from './options.ts'
 import type { ClientParts } from './session-client.ts'
@@ -12,15 +12,15 @@ import { Store } from './store.ts'
  * (or with the reason of their signal), whose `fate` says whether a write may have been applied.
  */
 export class Client<V> extends Store<V> implements AsyncDisposable {
-  /** The members of the cluster. */
-  readonly cluster: Cluster
+  /** The members of the cluster, and the past of the store. */
+  readonly cluster: KvCluster
 
   /** Made by `connect`. @throws StrettoError BAD_REQUEST */
   constructor(parts: ClientParts, endpoints: readonly string[], options: ClientOptions<V> = {}) {
     checkNames(options, known.client)
     const corner = new Corner(new Uint8Array(0), codecOf(options.valueEncoding))
     super(new KvSession(parts, endpoints, options), corner)
-    this.cluster = this.session.cluster
+    this.cluster = new KvCluster(this.session, corner)
   }
 
   /** The cluster that this client has met, 32 hexadecimal digits; null before. It never speaks to another. */

@@ -86,7 +86,7 @@ export type NamedBounds =
   | { readonly prefix?: undefined; readonly from: Key; readonly to?: Key | undefined }
   | { readonly prefix?: undefined; readonly from?: Key | undefined; readonly to: Key }
 
-export interface CountOptions extends ReadOptions, Bounds {}
+export interface CountOptions extends GetOptions, Bounds {}
 
 export interface RangeOptions extends GetOptions, Bounds {
   readonly limit?: number | undefined
@@ -133,7 +133,7 @@ export const known = {
   delete: new Set<string>([...callNames, 'notAfter', 'ifRevision', 'previous', 'fencing']),
   put: new Set<string>([...callNames, 'notAfter', 'ifRevision', 'previous', 'fencing', 'ifAbsent', 'ttl', 'lease']),
   get: new Set<string>([...readNames, 'atRevision']),
-  count: new Set<string>([...readNames, ...boundNames]),
+  count: new Set<string>([...readNames, ...boundNames, 'atRevision']),
   range: new Set<string>([...readNames, ...boundNames, 'atRevision', 'limit', 'reverse', 'keysOnly'])
 } as const
 

@@ -232,6 +232,9 @@ export class OpenRange extends Timed implements Waiter, AsyncIterableIterator<En
     if (this.#lastKey === null) this.revision = null
     const { consistency, minRevision, maxAgeMs, timeoutMs } = this.#terms
     const number = this.#number
+    const scan = this.#scan()
+    // Another node may not have come to the revision that the range is of.
+    const goesOn = this.#lastKey !== null
     path.send(
       writeQuestion({
         scan: true,
@@ -240,8 +243,8 @@ export class OpenRange extends Timed implements Waiter, AsyncIterableIterator<En
         patienceMs: patienceMs(now + timeoutMs, now),
         leastIndex: consistency === 'session' ? this.#context.seenIndex : 0,
         maxAgeMs,
-        leastRevision: minRevision,
-        body: packScan(this.#scan())
+        leastRevision: goesOn ? Math.max(minRevision, scan.atRevision) : minRevision,
+        body: packScan(scan)
       })
     )
     path.send(writeSmall(frameKind.credit, number, aheadBytesMax))

@@ -6,7 +6,7 @@ import type { Net } from '../transport/net.ts'
 import { Admins } from './admins.ts'
 import type { ReadAnswer } from './answers.ts'
 import { Call, Wait } from './call.ts'
-import { Cluster } from './cluster.ts'
+import { type Ask, Cluster } from './cluster.ts'
 import type { Connection } from './connection.ts'
 import type { Context } from './context.ts'
 import type { Corner } from './corner.ts'
@@ -58,6 +58,8 @@ export interface SessionOptions {
 export class SessionClient implements AsyncDisposable {
   /** The members of the cluster. */
   readonly cluster: Cluster
+  /** Asks the leader about the cluster itself. */
+  readonly ask: Ask
   readonly context: Context
   readonly ranges: Ranges
   readonly watches: Watches
@@ -99,9 +101,9 @@ export class SessionClient implements AsyncDisposable {
     this.#reads = new Reads(this.context)
     const admins = new Admins(this.context)
     this.#admins = admins
-    this.cluster = new Cluster((request, options, read) =>
+    this.ask = (request, options, read) =>
       this.attempt(() => admins.ask(request, this.deadline(options), options.signal, read))
-    )
+    this.cluster = new Cluster(this.ask)
     this.ranges = new Ranges(this.context)
     this.watches = new Watches(this.context)
   }

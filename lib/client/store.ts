@@ -179,7 +179,8 @@ export class Store<V> {
     return this.session.attempt(() => {
       checkNames(options, known.count)
       const { from, to } = this.corner.range(options)
-      return this.#ask('count', [packRequest({ op: 'count', from, to })], [], from.length, options)
+      const request = packRequest({ op: 'count', from, to, atRevision: atRevisionOf(options) })
+      return this.#ask('count', [request], [], from.length, options)
     })
   }
 
@@ -315,13 +316,13 @@ export class Store<V> {
 
   #rangeTerms(options: RangeOptions): RangeTerms {
     checkNames(options, known.range)
-    const { limit, atRevision, timeout, signal = null, reverse = false, keysOnly = false } = options
+    const { limit, timeout, signal = null, reverse = false, keysOnly = false } = options
     return {
       ...this.corner.range(options),
       limit: limit === undefined ? 0 : countOf(limit, 'limit', 1),
       reverse,
       keysOnly,
-      atRevision: atRevision === undefined ? 0 : countOf(atRevision, 'atRevision', 1),
+      atRevision: atRevisionOf(options),
       consistency: consistencyOf(options),
       minRevision: minRevisionOf(options),
       maxAgeMs: maxStalenessOf(options),
@@ -332,7 +333,7 @@ export class Store<V> {
 
   #get(kind: ReadKind, keys: readonly Key[], options: GetOptions = noOptions): Promise<never> {
     if (options !== noOptions) checkNames(options, known.get)
-    const atRevision = options.atRevision === undefined ? 0 : countOf(options.atRevision, 'atRevision', 1)
+    const atRevision = atRevisionOf(options)
     const requests: Packed[] = []
     const texts: (string | undefined)[] = []
     let bytes = 0
@@ -383,4 +384,8 @@ const noTerms: RangeTerms = {
   maxAgeMs: 0,
   timeoutMs: 0,
   signal: null
+}
+
+function atRevisionOf({ atRevision }: GetOptions): number {
+  return atRevision === undefined ? 0 : countOf(atRevision, 'atRevision', 1)
 }
