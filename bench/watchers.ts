@@ -84,11 +84,10 @@ async function watchIn(endpoints: readonly string[], watchers: number): Promise<
       else deliveries += changes.length
     }
   }
-  process.on('message', async what => {
-    if (what === 'watch') {
-      await Promise.all(Array.from({ length: watchers }, (_, at) => new Promise<void>(begun => void follow(at, begun))))
-    }
-    process.send!({ deliveries } satisfies Told)
+  const begin = (at: number): Promise<void> => new Promise(begun => void follow(at, begun))
+  process.on('message', what => {
+    const begun = what === 'watch' ? Array.from({ length: watchers }, (_, at) => begin(at)) : []
+    void Promise.all(begun).then(() => process.send!({ deliveries } satisfies Told))
   })
   await once(process, 'disconnect')
 }

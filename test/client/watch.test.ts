@@ -67,7 +67,7 @@ class Bed {
   }
 
   watch(options: WatchOptions, codec: typeof utf8 | typeof json = utf8): OpenWatch {
-    const corner = new Corner(new Uint8Array(0), codec as never)
+    const corner = new Corner(new Uint8Array(0), codec)
     const watch = new OpenWatch(this.watches, corner, watchTerms(options, corner))
     watch.start()
     this.turn()
@@ -265,7 +265,7 @@ t.test('what cannot be asked is refused', async t => {
 t.test('a mirror is whole at once, follows, and loses no deletion when history is lost', async t => {
   const bed = new Bed()
   const watch = bed.watch({ prefix: '', initial: true })
-  const mirror = new OpenMirror<string>(watch as never)
+  const mirror = new OpenMirror<string>(watch)
   const whole = mirror.begin()
   bed.hear(page(1, 20, { a: '1', b: '2', '\u{10000}': 'high', '\uffff': 'low' }))
   await whole
