@@ -74,6 +74,10 @@ export class NodeProcess {
     })
   }
 
+  get pid(): number {
+    return this.#child.pid!
+  }
+
   get hasEnded(): boolean {
     return this.#hasEnded
   }
