@@ -13,7 +13,7 @@ import { endedDeadline, Lease } from './lease.ts'
 export const endKeysMax = 10_000
 export const endBytesMax = 4_194_304
 /** An expiry record takes further leases up to so many keys: the commands behind it do not wait long. */
-const expiryKeysAim = 4_000
+const expiryKeysAim = 1_000
 const expiryLeasesMax = 10_000
 
 /** By measurement, what the row of a changed lease takes until it is flushed. */
