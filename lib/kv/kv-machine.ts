@@ -29,6 +29,7 @@ import { Later } from './later.ts'
 import { loadLeases } from './leases/load-leases.ts'
 import { MemoryTable } from './memory-table.ts'
 import type { Changes, ChangesAsked } from './past/changes.ts'
+import { findHorizon, type HorizonTerms } from './past/horizon.ts'
 import { Past } from './past/past.ts'
 import { checkRevision, Query } from './query.ts'
 import { KvRestore } from './restore.ts'
@@ -268,6 +269,11 @@ export class KvMachine implements StateMachine {
 
   restore(): SnapshotSink {
     return new KvRestore({ level: this.#level, env: this.#env, ended: () => this.#ended })
+  }
+
+  /** The revision to compact at where the past is bounded; 0 for none. May answer inside the call. */
+  horizon(terms: HorizonTerms, done: Done<number>): void {
+    findHorizon(this.#level, this.#past.records, terms, done)
   }
 
   leaves(base: Index, done: Done): void {

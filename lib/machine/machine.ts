@@ -93,6 +93,8 @@ export interface StateMachine {
 export interface LogReader {
   /** The log begins after it. Never falls. */
   readonly base: Index
+  /** The end of the oldest blocks that would have to go so that at most `bytes` follow; the base where none has to. */
+  endBefore(bytes: number): Index
   /**
    * Whole blocks from the one that holds `from`, which has been applied, until `bytesMax` is reached (always one); later ones
    * than were applied may follow. Null where it is gone, `from` being at or below the base. Never answers inside the call.

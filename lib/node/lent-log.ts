@@ -18,6 +18,10 @@ export class LentLog implements LogReader {
     return this.#log.base.index
   }
 
+  endBefore(bytes: number): Index {
+    return this.#log.endBefore(bytes, Number.POSITIVE_INFINITY, this.#log.tail.index).index
+  }
+
   read(from: Index, bytesMax: number, done: Done<readonly Block[] | null>): void {
     const gone = from <= this.base
     const hot = gone ? null : this.#log.hot(from, bytesMax)

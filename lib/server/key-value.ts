@@ -22,6 +22,7 @@ export function keyValueMachine(folder: string, { memoryBytes }: ServerOptions):
     keyValue: true,
     revision: () => machine.revision,
     compacted: () => machine.compactedRevision,
+    horizon: (terms, done) => machine.horizon(terms, done),
     bytes,
     reclaim: async () => {
       if (level.status === 'open') await level.compactRange(lowestKey, highestKey)

@@ -1,5 +1,6 @@
 // The machine of one life of a node, and what the server shows of it.
 import type { Done } from '../base/env.ts'
+import type { HorizonTerms } from '../kv/past/horizon.ts'
 import type { SnapshotSource, StateMachine } from '../machine/machine.ts'
 import type { Index } from '../raft/types.ts'
 
@@ -10,6 +11,8 @@ export interface MachineInUse {
   readonly revision: () => number
   /** Up to here the history has been let go of; 0 where all of it is there. */
   readonly compacted: () => number
+  /** The revision to compact at where the past is bounded, 0 for none; absent where a machine has no past. */
+  readonly horizon?: (terms: HorizonTerms, done: Done<number>) => void
   /** Size on disk. */
   readonly bytes: () => Promise<number>
   /** Has what was deleted leave the disk; absent where that happens by itself. */

@@ -7,6 +7,7 @@ import type { NodeId } from '../raft/types.ts'
 import { nodeIdPattern } from '../record/membership.ts'
 import { priorityMax } from '../wire/peer.ts'
 import { type Address, formatAddress, isLoopback, isWildcard, parseAddress } from './address.ts'
+import { parseDuration } from './durations.ts'
 import { nearestName } from './nearest.ts'
 import { readPeerSecret } from './peer-secret.ts'
 import { parseSize } from './sizes.ts'
@@ -32,6 +33,8 @@ export interface ServerOptions {
   readonly memoryBytes: number
   /** What the log may grow to on disk before it is cut. */
   readonly logBytesMax: number
+  /** Null: only the log bounds it. */
+  readonly history: History | null
   /** Of the file that is given up when the disk is full; 0 for none, null for what fits the disk. */
   readonly ballastBytes: number | null
   /** Of the voters that could lead, one of the highest does. */
@@ -74,6 +77,7 @@ export const serverOptionTexts: readonly ServerOptionText[] = [
   { name: 'insecure', value: null, summary: 'allow plaintext where other machines can reach it' },
   { name: 'memory', value: 'SIZE', summary: 'memory for recent writes and cached values (default: 256MiB)' },
   { name: 'log-max', value: 'SIZE', summary: 'what the log may grow to before it is compacted (default: 1GiB)' },
+  { name: 'history', value: 'BOUNDS', summary: 'how much of the past is kept: an age, a size or both, as 1h,1GiB' },
   { name: 'ballast', value: 'SIZE', summary: 'room to be given up on a full disk, 0 for none (default: up to 64MiB)' },
   { name: 'priority', value: 'NUMBER', summary: 'how gladly it leads, 0 to 1000; the highest does (default: 100)' },
   { name: 'allow-host', value: 'NAMES', summary: 'further host names of this node, with commas between them' },
@@ -82,7 +86,13 @@ export const serverOptionTexts: readonly ServerOptionText[] = [
   { name: 'config', value: 'FILE', summary: 'a YAML or JSON file with any of these options' }
 ]
 
-const reservedNames: ReadonlySet<string> = new Set(['tls-cert', 'tls-key', 'tls-ca', 'token-file', 'history'])
+/** What is older, or has more of the log after it, is let go of; null: that does not matter. */
+export interface History {
+  readonly ageMs: number | null
+  readonly bytes: number | null
+}
+
+const reservedNames: ReadonlySet<string> = new Set(['tls-cert', 'tls-key', 'tls-ca', 'token-file'])
 
 const memoryBytesDefault = 268_435_456
 const memoryBytesMin = 16_777_216
@@ -126,6 +136,7 @@ export async function readServerOptions(sources: OptionSources): Promise<ServerO
     insecure,
     memoryBytes: readMemory(values.get('memory')),
     logBytesMax: readLogMax(values.get('log-max')),
+    history: readHistory(values.get('history')),
     ballastBytes: readBallast(values.get('ballast')),
     priority: readPriority(values.get('priority')),
     hosts: list(values.get('allow-host')).map(readHostName),
@@ -303,6 +314,18 @@ function readLogMax(text: string | undefined): number {
   const bytes = parseSize(text)
   if (bytes < logBytesMin) throw new UsageError(`--log-max '${text}' is too little: give at least 1MiB`)
   return bytes
+}
+
+function readHistory(text: string | undefined): History | null {
+  if (text === undefined) return null
+  const parts = list(text)
+  const ages = parts.filter(part => /(?:\d|^)(?:ms|s|m|h|d)$/.test(part))
+  const sizes = parts.filter(part => !ages.includes(part))
+  if (parts.length === 0 || ages.length > 1 || sizes.length > 1) {
+    throw new UsageError(`--history '${text}' is neither an age, a size nor one of each, such as 1h, 1GiB or 1h,1GiB`)
+  }
+  const ageMs = ages[0] === undefined ? null : parseDuration(ages[0])
+  return { ageMs, bytes: sizes[0] === undefined ? null : parseSize(sizes[0]) }
 }
 
 function readBallast(text: string | undefined): number | null {

@@ -8,6 +8,7 @@ import { type Client, connect } from '../client/client.ts'
 import { realEnv } from '../client/real-env.ts'
 import type { StateMachine } from '../machine/machine.ts'
 import { type NodeLimits, nodeLimits } from '../node/limits.ts'
+import type { Node } from '../node/node.ts'
 import { isShort } from '../node/room.ts'
 import type { NodeId } from '../raft/types.ts'
 import { recordBytesMax } from '../record/record.ts'
@@ -24,6 +25,7 @@ import { EarlyEnd } from './early-end.ts'
 import { FileDisk } from './file-disk.ts'
 import { Findings } from './findings.ts'
 import { handOver } from './hand-over.ts'
+import { HistoryBound } from './history-bound.ts'
 import { createHttpServer, type HttpView } from './http.ts'
 import { Joiner } from './join.ts'
 import { keyValueMachine } from './key-value.ts'
@@ -96,6 +98,7 @@ export class NodeServer implements Server {
   #logBytesMax = nodeLimits.logBytesMax
   readonly #space: SpaceWatch
   readonly #upkeep = new Upkeep(this.#env)
+  readonly #history: HistoryBound | null
   readonly #lives: Lives
   #machine: MachineInUse | null = null
   readonly #findings: Findings
@@ -124,6 +127,11 @@ export class NodeServer implements Server {
     })
     this.adjust(options)
     this.#make = make
+    const node = (): Node | null => this.life?.node ?? null
+    const { history } = options
+    this.#history =
+      history === null ? null : new HistoryBound({ env: this.#env, history, node, machine: () => this.#machine })
+    this.#history?.start()
     const callers = { hosts: ownNames(options), origins: new Set(options.origins) }
     const view: HttpView = {
       status: () => this.status(),
@@ -288,6 +296,7 @@ export class NodeServer implements Server {
     this.#halt.abort(new StrettoError('STOPPED', 'the node has been stopped'))
     const closed = new Promise<void>(resolve => this.#http.close(() => resolve()))
     this.#joiner.close()
+    this.#history?.stop()
     await this.#space.stop()
     const life = this.life
     if (life !== null) await handOver(this.#env, life.node)

@@ -27,9 +27,23 @@ export class FakeLog implements LogReader {
     this.#blocks.push(block)
   }
 
+  /** Of the last block. */
+  get blockBytes(): number {
+    return this.#blocks.at(-1)!.bytes.length
+  }
+
   /** The ends of its blocks. */
   get ends(): Index[] {
     return this.#blocks.map(lastOf).filter(end => end > this.base)
+  }
+
+  endBefore(bytes: number): Index {
+    let left = bytes
+    for (const block of this.#blocks.toReversed()) {
+      left -= block.bytes.length
+      if (left < 0) return Math.max(this.base, lastOf(block))
+    }
+    return this.base
   }
 
   read(from: Index, bytesMax: number, done: (error: Error | null, blocks: readonly Block[] | null) => void): void {
@@ -146,6 +160,12 @@ export class PastStory {
   order(revision: number): number {
     const [outcomes] = this.apply([{ op: 'compact', revision }])
     return outcomes!.each?.[0]?.status ?? 0
+  }
+
+  /** A record of one command, with what it does. */
+  step(effect: Effect, command: Command): void {
+    this.apply([command])
+    this.model.step(effect)
   }
 
   /** A record that no batch brings. */

@@ -1,8 +1,10 @@
-// What the key-value machine tells of its past: any revision down to the compaction point, and the changes after it, compared
+// What the key-value machine tells of its past, at every revision down to the compaction point, and the changes after it, compared
 // with a model that keeps everything, whatever is flushed, cut, compacted or lost in a crash meanwhile.
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import { t } from 'tap'
+import { type ErrorCode, numberOfCode } from '../../lib/base/errors.ts'
+import type { HorizonTerms } from '../../lib/kv/past/horizon.ts'
 import { type Command } from '../../lib/wire/kv/commands.ts'
 import { type Effect, PastStory, type PlainChange } from '../help/past-story.ts'
 import { bytes, del, increment, type Plain, put } from './bed.ts'
@@ -215,4 +217,106 @@ void t.test('the past is that of a model that forgets nothing', async () => {
     }),
     { numRuns: runs }
   )
+})
+
+void t.test(
+  'a past that is bounded by age or bytes ends with a flush that is old enough, or far enough in the log',
+  async t => {
+    const story = new PastStory()
+    const ends: number[] = []
+    for (let round = 0; round < 8; round++) {
+      story.step(new Map([['a', String(round)]]), put('a', String(round)))
+      story.flush()
+      ends.push(story.model.revision)
+    }
+    const horizon = (terms: HorizonTerms): number => story.bed.call<number>(done => story.machine.horizon(terms, done))
+    // Blocks are stamped from 1000 on, one millisecond apart.
+    t.equal(horizon({ before: 999, bytes: null }), 0, 'all are younger')
+    t.equal(horizon({ before: 1000, bytes: null }), ends[0])
+    t.equal(horizon({ before: 1004, bytes: null }), ends[4])
+    t.equal(horizon({ before: 9999, bytes: null }), ends[7])
+    t.equal(horizon({ before: null, bytes: 1e9 }), 0)
+    t.equal(horizon({ before: null, bytes: 0 }), ends[7])
+    const block = story.log.blockBytes
+    t.equal(horizon({ before: null, bytes: block * 3 }), ends[4], 'three records follow')
+    t.equal(horizon({ before: 1005, bytes: block * 3 }), ends[5], 'what lets go of more counts')
+    t.equal(story.order(ends[4]!), 0)
+    story.flush()
+    story.settle()
+    t.equal(story.machine.released, 5, 'the log may be cut up to the record that brought it')
+  }
+)
+
+void t.test('the boundary: state from the compaction revision on, changes after it', async t => {
+  const story = new PastStory()
+  story.step(new Map([['a', '1']]), put('a', '1'))
+  story.step(new Map([['a', '2']]), put('a', '2'))
+  story.step(new Map([['a', null]]), del('a'))
+  story.flush()
+  story.step(new Map([['b', '1']]), put('b', '1'))
+  const code = (name: ErrorCode): number => numberOfCode(name)
+  t.equal(story.order(6), code('FUTURE_REVISION'))
+  t.equal(story.order(4), 0)
+  t.equal(story.order(4), code('COMPACTED'))
+  t.equal(story.order(3), code('COMPACTED'))
+  t.equal(story.machine.revision, 5, 'it does not advance the revision')
+  for (const life of ['in memory', 'on disk', 'cut', 'again']) {
+    if (life === 'on disk') story.flush()
+    if (life === 'cut') story.cut(3)
+    if (life === 'again') {
+      story.flush()
+      story.crash()
+      story.settle()
+    }
+    t.equal(story.get('a', 3), 'COMPACTED', life)
+    t.equal(story.get('a', 4), null, 'deleted at the very compaction revision')
+    t.same(story.range({ atRevision: 4 }, 1e6), [])
+    t.equal(story.count('', null, 5), 1)
+    t.equal(story.get('a', 6), 'FUTURE_REVISION')
+    t.equal(story.changes({ after: 3, upTo: 5 }), 'COMPACTED', 'etcd #18089, #19179: never a walk without the deletion')
+    t.match(story.changes({ after: 4, upTo: 5 }), [{ revision: 5, key: 'b' }])
+    t.same(story.changes({ after: 5, upTo: 5 }), [])
+    t.equal(story.changes({ after: 5, upTo: 6 }), 'FUTURE_REVISION')
+    t.equal(story.order(4), code('COMPACTED'), 'the order is remembered')
+  }
+})
+
+void t.test('a deletion one revision above the compaction is told, with what was there', async t => {
+  const story = new PastStory()
+  story.step(new Map([['a', '1']]), put('a', '1'))
+  story.flush()
+  story.step(new Map([['a', null]]), del('a'))
+  story.step(new Map([['a', '2']]), put('a', '2'))
+  story.flush()
+  story.order(2)
+  story.cut(1)
+  story.flush()
+  story.settle()
+  t.equal(story.machine.compactedRevision, 2)
+  t.match(story.get('a', 2), { value: '1' }, 'its record is gone from the log, and its value is not')
+  t.match(story.changes({ after: 2, upTo: 4, previous: true }), [
+    { revision: 3, key: 'a', now: null, before: { value: '1' } },
+    { revision: 4, key: 'a', now: { value: '2', create: 4, version: 1 }, before: null }
+  ])
+})
+
+void t.test('a range stays at its revision while what it is of is replaced, flushed and cut', async t => {
+  const story = new PastStory()
+  const names = Array.from({ length: 200 }, (_, at) => `k${String(at).padStart(3, '0')}`)
+  for (const round of ['old', 'new']) {
+    for (const name of names) story.step(new Map([[name, round]]), put(name, round))
+    story.flush()
+  }
+  const revision = 1 + names.length
+  const wanted = rangeOf(story, revision, 0)
+  let rounds = 0
+  const entries = story.range({ atRevision: revision }, 500, () => {
+    rounds++
+    story.step(new Map([['k000', String(rounds)]]), put('k000', String(rounds)))
+    if (rounds === 5) story.flush()
+    // The log begins exactly where the range is of: all that it still needs has been kept.
+    if (rounds === 6) story.cut(names.length)
+  })
+  t.same(entries, wanted)
+  t.ok(rounds > 10)
 })

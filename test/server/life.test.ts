@@ -48,6 +48,7 @@ class Home {
       insecure: false,
       memoryBytes: 33_554_432,
       logBytesMax: 1_073_741_824,
+      history: null,
       ballastBytes: 0,
       priority: 100,
       hosts: [],

@@ -44,6 +44,7 @@ t.test('nothing given: a single node on loopback, its data below the working dir
     insecure: false,
     memoryBytes: 268_435_456,
     logBytesMax: 1_073_741_824,
+    history: null,
     ballastBytes: null,
     priority: 100,
     hosts: [],
@@ -170,8 +171,21 @@ const faults: readonly (readonly [what: string, flags: Given, line: RegExp])[] =
   ['a ballast without a unit', { ballast: '16' }, /'16' is not a size/],
   ['no priority', { priority: 'high' }, /'high' for --priority is no whole number from 0 to 1000/],
   ['too high a priority', { priority: '1001' }, /'1001' for --priority/],
-  ['an option of later', { history: '1' }, /--history is kept for a later version/]
+  [
+    'a history of nothing',
+    { history: ',' },
+    /--history ',' is neither an age, a size nor one of each, such as 1h, 1GiB/
+  ],
+  ['a history of two ages', { history: '1h,2h' }, /--history '1h,2h' is neither/],
+  ['a history of a bare number', { history: '1' }, /'1' is not a size/],
+  ['an option of later', { 'tls-cert': 'x' }, /--tls-cert is kept for a later version/]
 ]
+
+void t.test('the past is bounded by an age, a size, or both in any order', async t => {
+  t.same((await read({ history: '1h' })).history, { ageMs: 3_600_000, bytes: null })
+  t.same((await read({ history: '64MiB' })).history, { ageMs: null, bytes: 67_108_864 })
+  t.same((await read({ history: '1GiB, 90s' })).history, { ageMs: 90_000, bytes: 1_073_741_824 })
+})
 
 t.test('each fault is one line that says how to mend it', async t => {
   for (const [what, flags, line] of faults) {

@@ -53,6 +53,11 @@ export class RecordReader {
     return this.#log?.base ?? 0
   }
 
+  /** The end of what would have to go of the log so that at most `bytes` follow. */
+  endBefore(bytes: number): Index {
+    return this.#log?.endBefore(bytes) ?? 0
+  }
+
   /** Blocks from the one that holds `from`; null where the log has let go of it. Not answered inside the call. */
   blocks(from: Index, bytesMax: number, done: Done<readonly Block[] | null>): void {
     if (this.#log === null) done(new StrettoError('UNAVAILABLE', 'there is no log to read the past in'), null)
