@@ -11,9 +11,9 @@
 // An entry: [key, value | null, create revision, mod revision, version, lease id]; value null where only keys were asked for.
 import { type Packed, pack, unpack } from '../../record/pack.ts'
 import { malformed, readBounds, readKey, readNumber } from './fields.ts'
-import { type LeaseRequest, packLeaseRequest, readLeaseRequest } from './lease-questions.ts'
+import { type LeaseRequest, leaseQuestionOp, packLeaseRequest, readLeaseRequest } from './lease-questions.ts'
 
-export const questionOp = { get: 1, count: 2 } as const
+export const questionOp = { get: 1, count: 2, ...leaseQuestionOp } as const
 export const scanFlag = { reverse: 1, keysOnly: 2 } as const
 
 export interface Entry {
