@@ -2,10 +2,9 @@
 // Maps and extensions are refused before decoding, so no name of a property ever comes from outside.
 import { Packr, RESERVE_START_SPACE } from 'msgpackr'
 import { StrettoError } from '../base/errors.ts'
+import { depthMax, type Packed } from './packed.ts'
 
-export type Packed = number | string | boolean | null | Uint8Array | readonly Packed[]
-
-export const depthMax = 32
+export { depthMax, type Packed } from './packed.ts'
 
 const packr = new Packr({ useRecords: false, int64AsType: 'number', copyBuffers: false, mapsAsObjects: true })
 
