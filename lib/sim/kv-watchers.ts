@@ -86,7 +86,8 @@ export class KvWatchers {
       ...(range.to !== null && { to: range.to }),
       ...(goesOn && { fromRevision: after + 1 })
     })
-    const judge = new WatchJudge(this.#ghost, watched, `watcher ${caller.process}`)
+    const { checks } = this.#parts.cluster
+    const judge = new WatchJudge(this.#ghost, watched, `watcher ${caller.process}`, () => checks.compacted)
     this.#judges.set(caller, judge)
     await this.#take(caller, watch, judge)
     return judge.revision

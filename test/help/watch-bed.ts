@@ -96,9 +96,6 @@ export class BedLink implements FeedSink {
     if (watch === undefined || watch.credit <= 0) throw new Error('entries for nobody')
     watch.credit -= page.body.length
     const [revision, ...entries] = unpack(page.body) as [number, ...Packed[]]
-    const { compacted } = this.#bed.table
-    if (page.anew && watch.judge.revision >= compacted && compacted === 0)
-      throw new Error('a watch begins anew, and has not lost anything')
     if (page.anew) watch.take({ revision, changes: [], reset: true })
     const changes = entries.map(entry => ({ type: 'put' as const, entry: entryOf(entry, corner) as never }))
     if (changes.length > 0) watch.take({ revision, changes })
@@ -128,7 +125,10 @@ export class BedLink implements FeedSink {
     const begins = after ?? (initial ? 0 : this.#bed.ghost.revision)
     const watched = { from, to, types, previous, initial, after: begins, exact: !initial }
     const number = ++this.#bed.numbers
-    const heard = new HeardWatch(asked, new WatchJudge(this.#bed.ghost, watched, `watch ${number}`))
+    const heard = new HeardWatch(
+      asked,
+      new WatchJudge(this.#bed.ghost, watched, `watch ${number}`, () => this.#bed.table.compacted)
+    )
     this.watches.set(number, heard)
     const request = packWatch({
       from: bytes(from),
@@ -201,7 +201,7 @@ export class WatchBed {
   /** Changes keys all at once; null deletes. What was there before is in memory unless `cold`. */
   commit(values: readonly { readonly key: string; readonly value: string | null }[], cold = false): void {
     const before = this.ghost.revision
-    this.ghost.add(values)
+    this.ghost.add(values, this.table.cause === 'expiry')
     if (this.ghost.revision === before) return
     this.table.revision = this.ghost.revision
     const { listener } = this.table

@@ -31,6 +31,8 @@ export class Checks implements Watcher {
   readonly configurations = new Configurations()
   /** Of the key-value machine: what its commands have done. */
   store: GhostStore | null = null
+  /** Up to where changes may be gone: the highest that any machine has ever had compacted. */
+  compacted = 0
   readonly #now: () => number
   readonly #seen = new Map<SimNode, Seen>()
   readonly #byKey = new Map<MemberKey, Seen>()
@@ -99,7 +101,9 @@ export class Checks implements Watcher {
 
   /** Called after each event in which this node may have changed. */
   look(node: SimNode): void {
-    if (node.node !== null) this.#look(this.#of(node))
+    if (node.node === null) return
+    this.#look(this.#of(node))
+    this.compacted = Math.max(this.compacted, node.machine?.compactedRevision() ?? 0)
   }
 
   onlooker(node: SimNode): Onlooker {

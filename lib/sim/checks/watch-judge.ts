@@ -23,14 +23,17 @@ export class WatchJudge {
   readonly #ghost: GhostStore
   readonly #watched: Watched
   readonly #name: string
+  readonly #compacted: () => number
   /** Where it begins is known. */
   #begun: boolean
   /** The present entries that have come so far; null where none are expected. */
   #present: Map<string, Entry<string>> | null
   #presentAt = 0
 
-  constructor(ghost: GhostStore, watched: Watched, name: string) {
+  /** `compacted`: up to where changes may be gone, on any node. */
+  constructor(ghost: GhostStore, watched: Watched, name: string, compacted: () => number) {
     this.#ghost = ghost
+    this.#compacted = compacted
     this.#watched = watched
     this.#name = name
     this.revision = watched.after
@@ -45,7 +48,9 @@ export class WatchJudge {
       this.#text(`is told of revision ${revision}, which there is not`)
     )
     if (batch.reset === true) {
-      hold(revision >= this.revision, 'IW1', () => this.#text(`begins anew at ${revision} after ${this.revision}`))
+      const known = this.#presentAt === 0 ? this.revision : this.#presentAt
+      hold(revision >= known, 'IW1', () => this.#text(`begins anew at ${revision} after ${known}`))
+      hold(this.#compacted() > known, 'IW3', () => this.#text(`begins anew after ${known}, which is not compacted`))
       this.#present = new Map()
       this.#presentAt = 0
     } else if (batch.synced === true) this.#synced(revision)
@@ -121,8 +126,11 @@ export class WatchJudge {
     return changes.filter(({ key, entry }) => this.#holds(key) && types.includes(entry === null ? 'delete' : 'put'))
   }
 
-  #sameChange(expected: GhostChange, { type, entry, previous }: Change<string>, revision: number): void {
+  #sameChange(expected: GhostChange, change: Change<string>, revision: number): void {
+    const { type, entry, previous } = change
     const isPut = expected.entry !== null
+    const expired = !isPut && this.#ghost.revisions[revision - 2]!.expired
+    hold('cause' in change === expired, 'IW5', () => this.#text(`hears of another cause of revision ${revision}`))
     hold(entry.key === expected.key && (type === 'put') === isPut, 'IW5', () =>
       this.#text(`is told that revision ${revision} is a ${type} of ${entry.key}`)
     )

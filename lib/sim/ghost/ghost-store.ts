@@ -25,6 +25,8 @@ export interface GhostChange {
 export interface GhostRevision {
   readonly revision: number
   readonly changes: readonly GhostChange[]
+  /** Leases fell due. */
+  readonly expired: boolean
 }
 
 export class GhostStore {
@@ -40,7 +42,7 @@ export class GhostStore {
   /** A record, in the order of the log, with what the first machine to execute it has answered. */
   execute({ index, time, kind, commands, count, skip }: Batch, { revision, each }: Outcomes): void {
     if (kind === 'expiry') {
-      this.#deleteAll(this.leases.expire(time))
+      this.#deleteAll(this.leases.expire(time), true)
       this.#check('an expiry', revision)
       return
     }
@@ -65,7 +67,7 @@ export class GhostStore {
   }
 
   /** Changes keys all at once; null deletes. Where nothing is changed there is no new revision. */
-  add(values: readonly { readonly key: string; readonly value: string | null }[]): void {
+  add(values: readonly { readonly key: string; readonly value: string | null }[], expired = false): void {
     const modRevision = this.revision + 1
     const changes: GhostChange[] = []
     for (const { key, value } of values) {
@@ -77,7 +79,7 @@ export class GhostStore {
       else this.#entries.set(key, entry)
       changes.push({ key, entry, previous })
     }
-    if (changes.length > 0) this.revisions.push({ revision: modRevision, changes })
+    if (changes.length > 0) this.revisions.push({ revision: modRevision, changes, expired })
   }
 
   /** `id`: of a lease that it grants. */
@@ -119,9 +121,12 @@ export class GhostStore {
   }
 
   /** All of them at one revision. */
-  #deleteAll(keys: readonly string[]): void {
+  #deleteAll(keys: readonly string[], expired = false): void {
     for (const key of keys) this.leases.move(key, 0)
-    this.add(keys.map(key => ({ key, value: null })))
+    this.add(
+      keys.map(key => ({ key, value: null })),
+      expired
+    )
   }
 }
 

@@ -17,13 +17,15 @@ export interface MachineParts {
 export interface SimMachine {
   readonly machine: StateMachine
   readonly revision: () => number
+  /** From which revision on the state can be read. */
+  readonly compacted?: () => number
 }
 
 export type MakeMachine = (parts: MachineParts) => SimMachine
 
 export const keyValueMachines: MakeMachine = ({ level, env }) => {
   const machine = new KvMachine(level, env, { tableBytesMax: 1_048_576, cleanCacheBytesMax: 262_144 })
-  return { machine, revision: () => machine.revision }
+  return { machine, revision: () => machine.revision, compacted: () => machine.compactedRevision }
 }
 
 /** A machine of an application, which lives in memory and saves itself whole. */

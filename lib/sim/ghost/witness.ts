@@ -39,14 +39,16 @@ export interface Onlooker {
 
 export class Witness implements StateMachine {
   readonly revision: () => number
+  readonly compactedRevision: () => number
   readonly feed?: (sink: FeedSink) => Feed
   readonly #machine: StateMachine
   readonly #onlooker: Onlooker
 
-  constructor({ machine, revision }: SimMachine, onlooker: Onlooker) {
+  constructor({ machine, revision, compacted = () => 0 }: SimMachine, onlooker: Onlooker) {
     this.#machine = machine
     if (machine.feed !== undefined) this.feed = sink => machine.feed!(sink)
     this.revision = revision
+    this.compactedRevision = compacted
     this.#onlooker = onlooker
   }
 
@@ -71,6 +73,15 @@ export class Witness implements StateMachine {
 
   get dueAt(): number {
     return this.#machine.dueAt ?? Number.POSITIVE_INFINITY
+  }
+
+  leaves(base: Index, done: Done): void {
+    if (this.#machine.leaves === undefined) done(null)
+    else this.#machine.leaves(base, done)
+  }
+
+  get released(): Index {
+    return this.#machine.released ?? 0
   }
 
   isUrgent(commands: Uint8Array, count: number): boolean {
