@@ -111,7 +111,8 @@ const refusalTexts: Readonly<Partial<Record<ErrorCode, string>>> = {
   TIMED_OUT: 'not applied: it came after its `notAfter`, or was taken back by `resolve`',
   SESSION_EXPIRED: 'the cluster no longer knows what became of this write',
   BAD_REQUEST: 'not applied: the value is no whole number that can be counted, or the request was malformed',
-  TOO_LARGE: 'not applied: the request or its answer would be too large'
+  TOO_LARGE: 'not applied: the request or its answer would be too large',
+  LEASE_NOT_FOUND: 'not applied: there is no such lease, or it has ended'
 }
 
 function conditionFailed(verdict: Verdict, corner: Corner | null, operationId: string): StrettoError {
