@@ -113,7 +113,7 @@ export class PastModel {
 export class PastStory {
   readonly bed: SimDiskBed
   readonly env: Env
-  readonly records = new Records()
+  records = new Records()
   readonly model = new PastModel()
   readonly log: FakeLog
   readonly options = { tableBytesMax: 1_000_000, cleanCacheBytesMax: 1500 }
@@ -121,6 +121,8 @@ export class PastStory {
   /** Last record on disk. */
   flushed: LogId = { term: 0, index: 0 }
   #flushing = false
+  /** Told of each block before it is applied. */
+  onBlock: (block: Block) => void = () => {}
   #blocks: { readonly block: Block; readonly commands: readonly Command[] }[] = []
 
   constructor(seed = 1) {
@@ -152,6 +154,7 @@ export class PastStory {
   apply(commands: readonly Command[]): readonly Outcomes[] {
     const batch = this.records.commands(commands)
     this.log.push(batch.block)
+    this.onBlock(batch.block)
     this.#blocks.push({ block: batch.block, commands })
     return this.bed.call(done => this.machine.apply([batch], done))
   }

@@ -46,8 +46,12 @@ export interface RecordOptions {
 
 /** Cuts records as a leader would, each of them one batch, one block a call. */
 export class Records {
-  #previous: ChainedId = { term: 1, index: 0, chain: 0 }
+  #previous: ChainedId
   #time = 1000
+
+  constructor(previous: ChainedId = { term: 1, index: 0, chain: 0 }) {
+    this.#previous = previous
+  }
 
   get last(): LogId {
     return { term: this.#previous.term, index: this.#previous.index }

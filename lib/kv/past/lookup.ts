@@ -62,8 +62,10 @@ export class Lookup {
     const answers: Answers = asked.map(() => null)
     const onDisk: number[] = []
     const inHistory: number[] = []
-    for (const [at, { key, revision }] of asked.entries()) {
-      const found = this.#inMemory(key, revision)
+    const spots = new Map<string, Spot>()
+    for (const at of latestFirst(asked)) {
+      const { key, revision } = asked[at]!
+      const found = this.#inMemory(key, revision, spots)
       if (found === 'older') inHistory.push(at)
       else if (found === undefined) onDisk.push(at)
       else answers[at] = found
@@ -131,9 +133,9 @@ export class Lookup {
   }
 
   /** `older`: known to have been changed since, and what stood there is on disk. Undefined: only the disk knows the key. */
-  #inMemory(key: string, revision: number): Version | null | 'older' | undefined {
+  #inMemory(key: string, revision: number, spots: Map<string, Spot>): Version | null | 'older' | undefined {
     const { table } = this.#parts
-    const found = namedIn(table.generations, key, revision)
+    const found = namedIn(table.generations, key, revision, spots)
     if (found !== undefined) return found
     const clean = table.cache.get(key)
     if (clean === undefined) return undefined
@@ -180,23 +182,35 @@ export class Lookup {
   }
 }
 
+/** Where the names of a key were left: the number of its generation among those given, and of its place there. */
+interface Spot {
+  readonly generation: number
+  readonly place: number
+}
+
 /**
  * What generations tell of a key, without its value where that is in the log; null: it was not there. `older`: they know the
- * key, and what stood there before they began. Undefined: they do not know it.
+ * key, and what stood there before they began. Undefined: they do not know it. `spots` is for those who ask for several
+ * revisions of the same generations, the latest first: a busy key has very many, which are then passed over once.
  */
 export function namedIn(
   generations: readonly Generation[],
   key: string,
-  revision: number
+  revision: number,
+  spots?: Map<string, Spot>
 ): Version | null | 'older' | undefined {
-  let known = false
-  for (const generation of generations) {
-    const newest = generation.versions.get(key)
+  const spot = spots?.get(key)
+  let known = spot !== undefined
+  for (let number = spot?.generation ?? 0; number < generations.length; number++) {
+    const { versions, places } = generations[number]!
+    const newest = versions.get(key)
     if (newest === undefined) continue
     known = true
     if (newest.modRevision <= revision) return presentCopy(newest)
-    const place = generation.places.newestUpTo(newest.place, revision)
-    if (place !== 0) return presentOrNull(namedVersion(key, generation.places.at(place)))
+    const from = spot?.generation === number ? spot.place : newest.place
+    const place = places.newestUpTo(from, revision)
+    spots?.set(key, { generation: number, place })
+    if (place !== 0) return presentOrNull(namedVersion(key, places.at(place)))
   }
   return known ? 'older' : undefined
 }
@@ -251,6 +265,11 @@ function presentCopy(version: Version): Version | null {
 
 function presentOrNull(version: Version): Version | null {
   return version.version === 0 ? null : version
+}
+
+/** The numbers of those that are asked, in falling order of their revisions. */
+function latestFirst(asked: readonly Asked[]): readonly number[] {
+  return [...asked.keys()].sort((a, b) => asked[b]!.revision - asked[a]!.revision)
 }
 
 function order(a: Asked, b: Asked): number {
