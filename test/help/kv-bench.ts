@@ -75,6 +75,8 @@ export class Bench {
   async found(): Promise<void> {
     const isFounded = (): boolean => this.cluster.nodes.every(({ node }) => node !== null)
     if (!(await this.cluster.play(patientMs, isFounded))) throw new Error('the cluster is not founded')
+    // All that the machine knows comes into force while all nodes are there.
+    await this.end(this.client.txn().commit())
   }
 
   async rest(ms: number): Promise<void> {

@@ -5,6 +5,7 @@ import type { Bounds, RangeOptions } from '../../lib/client/options.ts'
 import type { Death } from '../../lib/sim/node/sim-node.ts'
 import type { Plain } from '../kv/bed.ts'
 import type { Believed, Bench } from './kv-bench.ts'
+import { manyKeysArbitraries } from './kv-txns.ts'
 import {
   agree,
   apply,
@@ -306,6 +307,7 @@ const shared: fc.Arbitrary<Doing>[] = [
   fc.tuple(keyArbitrary, fc.option(fc.integer({ min: -1, max: 4 }))).map(([key, back]) => new Get(key, back)),
   fc.array(keyArbitrary, { maxLength: 5 }).map(many => new GetMany(many)),
   rangeArbitrary.map(spec => new Range(spec)),
+  ...manyKeysArbitraries,
   fc.tuple(which, deaths).map(([at, death]) => new Restart(at, death)),
   fc.constantFrom(10, 1000, 4000).map(ms => new Rest(ms))
 ]
