@@ -35,7 +35,7 @@ export const planted: readonly Mutant[] = [
 ]
 
 /** The codes that the simulator judges, each with at least one mutant. */
-export const judged: readonly string[] =
-  'IS1 IS2 IS3 IS4 IS5 IS6 IS7 IS8 IS9 IS10 IP1 IP2 IP3 IC1 IC2 IA1 IA2 IA3 IA4 IA6 ID1 IX1 IK1 IO1 IL1 IL2 IL3 IL4 IL5 IL6 IL7 IL8 IF1 IU1 IU2 IW1 IW2 IW3 IW4 IW5'.split(
-    ' '
-  )
+export const judged: readonly string[] = [
+  'IS1 IS2 IS3 IS4 IS5 IS6 IS7 IS8 IS9 IS10 IP1 IP2 IP3 IC1 IC2 IA1 IA2 IA3 IA4 IA6 ID1 IX1 IK1 IO1',
+  'IL1 IL2 IL3 IL4 IL5 IL6 IL7 IL8 IF1 IU1 IU2 IW1 IW2 IW3 IW4 IW5'
+].flatMap(codes => codes.split(' '))
