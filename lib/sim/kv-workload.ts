@@ -2,26 +2,34 @@
 import { StrettoError } from '../base/errors.ts'
 import type { Entry } from '../client/entry.ts'
 import { Client } from '../client/kv-client.ts'
+import { op } from '../client/operations.ts'
 import { GhostStore } from './ghost/ghost-store.ts'
 import { Violation } from './ghost/violation.ts'
 import { type CounterInput, counterModel } from './history/counter-model.ts'
 import { History, type Operation } from './history/history.ts'
 import { type CheckOptions, checkLinearizable } from './history/linearizable.ts'
 import type { Model } from './history/sequential-model.ts'
-import { type StoreInput, type StoreOutput, transactionModel } from './history/transaction-model.ts'
+import {
+  type StoreInput,
+  type StoreOutput,
+  type TransactionStep,
+  transactionModel
+} from './history/transaction-model.ts'
 import { KvLeases } from './kv-leases.ts'
 import { KvWatchers } from './kv-watchers.ts'
 import { Caller, Calls, callMsMax, type Workload, type WorkloadParts } from './workload.ts'
 
 const registers = ['a', 'b', 'c', 'd', 'e', 'f']
-/** Read together, and so judged together: few, or their orders are many. */
+/** Read and written together, and so judged together: few, or their orders are many. */
 const pair = ['p', 'q']
 const counters = ['x', 'y']
 
 /** What a process does in a round, and the share of it in a hundred. */
 const shares = {
   put: 26,
-  get: 24,
+  get: 20,
+  'txn-pair': 3,
+  'clear-pair': 1,
   cas: 10,
   delete: 6,
   increment: 10,
@@ -60,8 +68,8 @@ export class KvWorkload implements Workload {
   readonly #keys: number
   readonly #kinds: ReadonlySet<CallKind>
   readonly #restMs: number
-  /** What was written at each revision, as far as anybody was told. */
-  readonly #written = new Map<number, string>()
+  /** What was written at each revision, and there to each key of the pair, as far as anybody was told. */
+  readonly #written = new Map<string, string>()
   readonly #watchers: KvWatchers
   readonly #leases: KvLeases
   /** The highest revision that anybody was told of. */
@@ -155,6 +163,8 @@ export class KvWorkload implements Workload {
     else if (kind === 'get-pair') await this.#getPair(store, process)
     else if (kind === 'put-pair') await this.#put(store, process, pair[second]!)
     else if (kind === 'session-get') seen.revision = await this.#readSession(store, process, register, seen.revision)
+    else if (kind === 'txn-pair') await this.#exchangePair(store, process)
+    else if (kind === 'clear-pair') await this.#clearPair(store, process)
     // Not awaited one by one: they take effect in call order.
     else await Promise.all([1, 2, 3].map(() => this.#put(store, process, register)))
   }
@@ -201,6 +211,52 @@ export class KvWorkload implements Workload {
       this.history.ok(asked, found, this.#now)
     } catch (error) {
       this.#failed(this.history, asked, error)
+    }
+  }
+
+  /** Reads both keys and writes both, at one point. */
+  async #exchangePair(store: Store, process: number): Promise<void> {
+    const [p, q] = [this.#value(process), this.#value(process)]
+    const steps = [get('p', null), put('p', p), get('q', null), put('q', q)]
+    await this.#change(store, process, 'exchange p q', steps, async () => {
+      const ops = [op.get('p'), op.put('p', p), op.get('q'), op.put('q', q)] as const
+      const { responses, revision } = await store
+        .txn()
+        .then(...ops)
+        .commit()
+      const [before, , other] = responses
+      this.#wrote(revision, `p=${p}`)
+      this.#wrote(revision, `q=${q}`)
+      return { revision, found: [get('p', before), put('p', p), get('q', other), put('q', q)] }
+    })
+  }
+
+  async #clearPair(store: Store, process: number): Promise<void> {
+    const steps: TransactionStep[] = [
+      ['delete', 'p'],
+      ['delete', 'q']
+    ]
+    await this.#change(store, process, 'clear p q', steps, async () => {
+      const { revision } = await store.deleteRange({ from: 'p', to: 'r' })
+      return { revision, found: steps }
+    })
+  }
+
+  /** Several changes at one point. */
+  async #change(
+    store: Store,
+    process: number,
+    text: string,
+    steps: readonly TransactionStep[],
+    call: () => Promise<{ readonly revision: number; readonly found: readonly TransactionStep[] }>
+  ): Promise<void> {
+    const asked = this.history.invoke(process, { f: 'txn', steps }, this.#now)
+    try {
+      const { revision, found } = await this.#calls.make(process, text, call)
+      this.history.ok(asked, found, this.#now, revision)
+      this.#heard(revision)
+    } catch (error) {
+      await this.#missed(store, process, asked, error)
     }
   }
 
@@ -253,10 +309,15 @@ export class KvWorkload implements Workload {
       this.#heard(revision)
       if (input.f !== 'delete') this.#wrote(revision, `${input.key}=${input.value}`)
     } catch (error) {
-      const unknown = error instanceof StrettoError && error.fate === 'unknown'
-      if (unknown && error.operationId !== undefined) await this.#resolve(store, process, asked, error.operationId)
-      else this.#failed(this.history, asked, error)
+      await this.#missed(store, process, asked, error)
     }
+  }
+
+  /** Asks what became of a write whose fate is unknown. */
+  async #missed(store: Store, process: number, asked: Recorded, error: unknown): Promise<void> {
+    const unknown = error instanceof StrettoError && error.fate === 'unknown'
+    if (unknown && error.operationId !== undefined) await this.#resolve(store, process, asked, error.operationId)
+    else this.#failed(this.history, asked, error)
   }
 
   /** Asks what became of it: whatever is told must be true for ever. */
@@ -288,11 +349,17 @@ export class KvWorkload implements Workload {
     this.#wrote(modRevision, `${key}=${value}`)
   }
 
-  /** One revision is one write, whoever tells of it. */
+  /** One revision is one write, whoever tells of it; of the pair it may be one of both keys. */
   #wrote(revision: number, what: string): void {
-    const known = this.#written.get(revision)
-    if (known === undefined) this.#written.set(revision, what)
-    else if (known !== what) throw new Violation('IA3', `revision ${revision} is ${known} and ${what}`)
+    const key = pair.find(each => what.startsWith(`${each}=`))
+    this.#tells(String(revision), key === undefined ? what : 'a write of the pair')
+    if (key !== undefined) this.#tells(`${revision} ${key}`, what)
+  }
+
+  #tells(at: string, what: string): void {
+    const known = this.#written.get(at)
+    if (known === undefined) this.#written.set(at, what)
+    else if (known !== what) throw new Violation('IA3', `revision ${at} is ${known} and ${what}`)
   }
 
   #heard(revision: number): void {
@@ -302,6 +369,14 @@ export class KvWorkload implements Workload {
   get #now(): number {
     return this.#parts.cluster.world.now
   }
+}
+
+function get(key: string, entry: Entry<string> | null | undefined): TransactionStep {
+  return ['get', key, entry?.value ?? null]
+}
+
+function put(key: string, value: string): TransactionStep {
+  return ['put', key, value]
 }
 
 function kindOf(dice: number): CallKind {

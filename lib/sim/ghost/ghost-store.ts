@@ -1,7 +1,7 @@
 // The store as the commands alone make it, and all that ever changed in it: what watches are judged by. No node sees it.
 import type { Batch, Outcomes } from '../../machine/machine.ts'
 import { commandCountMax } from '../../record/record.ts'
-import type { Command, PutCommand } from '../../wire/kv/commands.ts'
+import type { Command, DeleteRangeCommand, Operation, PutCommand } from '../../wire/kv/commands.ts'
 import { readCommands } from '../../wire/kv/read-commands.ts'
 import { GhostLeases } from './ghost-leases.ts'
 import { Violation } from './violation.ts'
@@ -27,6 +27,11 @@ export interface GhostRevision {
   readonly changes: readonly GhostChange[]
   /** Leases fell due. */
   readonly expired: boolean
+}
+
+interface Stored {
+  readonly key: string
+  readonly value: string | null
 }
 
 export class GhostStore {
@@ -67,7 +72,7 @@ export class GhostStore {
   }
 
   /** Changes keys all at once; null deletes. Where nothing is changed there is no new revision. */
-  add(values: readonly { readonly key: string; readonly value: string | null }[], expired = false): void {
+  add(values: readonly Stored[], expired = false): void {
     const modRevision = this.revision + 1
     const changes: GhostChange[] = []
     for (const { key, value } of values) {
@@ -99,9 +104,43 @@ export class GhostStore {
         return this.leases.renew(command.leaseIds, time)
       case 'revoke':
         return this.#deleteAll(this.leases.revoke(command.leaseId))
+      case 'deleteRange':
+        return this.#deleteAll(this.#keysIn(command))
+      case 'txn': {
+        const stored = this.#storedBy(command)
+        for (const { key } of stored) this.leases.move(key, 0)
+        return this.add(stored)
+      }
       default:
-        throw new Violation('IX1', `the ghost of the store does not know what ${command.op} does`)
+        return unknown(command.op)
     }
+  }
+
+  /** What the operations of a transaction without comparisons leave. */
+  #storedBy(operation: Operation): readonly Stored[] {
+    switch (operation.op) {
+      case 'get':
+      case 'range':
+        return []
+      case 'put':
+        return [{ key: textOf(operation.key), value: textOf(operation.value) }]
+      case 'delete':
+        return [{ key: textOf(operation.key), value: null }]
+      case 'deleteRange':
+        return this.#keysIn(operation).map(key => ({ key, value: null }))
+      case 'txn':
+        if (operation.compares.length > 0) return unknown('a comparison')
+        return operation.onTrue.flatMap(each => this.#storedBy(each))
+      default:
+        return unknown(operation.op)
+    }
+  }
+
+  #keysIn({ from, to }: DeleteRangeCommand): string[] {
+    const first = textOf(from)
+    const last = to === null ? null : textOf(to)
+    const keys = Array.from(this.#entries.keys()).filter(key => key >= first && (last === null || key < last))
+    return keys.sort()
   }
 
   #check(what: string, revision: number): void {
@@ -128,6 +167,10 @@ export class GhostStore {
       expired
     )
   }
+}
+
+function unknown(what: string): never {
+  throw new Violation('IX1', `the ghost of the store does not know what ${what} does`)
 }
 
 function commandsOf(bytes: Uint8Array, count: number): readonly Command[] {

@@ -30,7 +30,15 @@ export const caseLimits = {
 } as const
 
 /** Calls without which nothing is committed, and so no progress is to be seen. */
-const writing: ReadonlySet<CallKind> = new Set(['put', 'delete', 'increment', 'put-pair', 'put-thrice'])
+const writing: ReadonlySet<CallKind> = new Set([
+  'put',
+  'delete',
+  'increment',
+  'put-pair',
+  'put-thrice',
+  'txn-pair',
+  'clear-pair'
+])
 
 /** What a formatter of JSON leaves in one line. */
 const lineLengthMax = 120
