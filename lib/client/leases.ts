@@ -64,6 +64,7 @@ export class Leases implements LeaseKeeper {
   #renewing = false
   #retryAt = 0
   #timer: Cancel | null = null
+  #closed = false
 
   /** `session` is at most being made. */
   constructor(session: LeaseSession, env: Env) {
@@ -82,7 +83,8 @@ export class Leases implements LeaseKeeper {
       // The answer came late: what is left of it is not known.
       if (this.now() >= lease.renewAt) await this.#renewAll([lease])
       if (lease.remaining === 0) throw new StrettoError('UNAVAILABLE', 'the lease was granted too late', unknownFate)
-      this.#kept.add(lease)
+      if (this.#closed) lease.end('STOPPED', closedText)
+      else this.#kept.add(lease)
       this.#look()
       return lease
     })
@@ -163,7 +165,8 @@ export class Leases implements LeaseKeeper {
 
   /** Nothing is kept alive any more. */
   close(): void {
-    for (const lease of this.#kept) lease.end('STOPPED', 'the client is closed: nobody renews the lease')
+    this.#closed = true
+    for (const lease of this.#kept) lease.end('STOPPED', closedText)
     this.#kept.clear()
     this.#timer?.()
     this.#timer = null
@@ -258,6 +261,7 @@ interface Granted {
   readonly ttl: number
 }
 
+const closedText = 'the client is closed: nobody renews the lease'
 const unknownFate = { fate: 'unknown' } as const
 const noCorner = new Corner(new Uint8Array(0), codecOf('bytes'))
 

@@ -183,6 +183,16 @@ t.test('with the client all leases are lost, and no timer is left', async t => {
   t.equal(bed.renewals.length, 0)
 })
 
+t.test('a lease that is granted while the client closes is kept by nobody, and says so', async t => {
+  const bed = new Bed()
+  const granting = bed.leases.grant({ ttl: 3_000 })
+  bed.leases.close()
+  await bed.pass(20)
+  t.match((await granting).lost, { aborted: true, reason: { code: 'STOPPED' } })
+  await bed.pass(5_000)
+  t.equal(bed.renewals.length, 0)
+})
+
 t.test('a grant that was answered late is renewed before anybody relies on it', async t => {
   const bed = new Bed()
   bed.latencyMs = 2_900
