@@ -1,6 +1,7 @@
 // Where the log is cut at its beginning: when it has outgrown its bound, below what is flushed, and not before who lags.
 import fc from 'fast-check'
 import { t } from 'tap'
+import type { Done } from '../../lib/base/env.ts'
 import { foundingBase } from '../../lib/log/found-log.ts'
 import { LogImage, MemoryLog } from '../../lib/log/memory-log.ts'
 import type { ReplicatedMachine } from '../../lib/machine/replicated-machine.ts'
@@ -28,6 +29,10 @@ class Bed {
   })
   readonly told: LogId[] = []
   readonly machineTold: Index[] = []
+  /** What the machine was asked for before that, and what it says. */
+  readonly left: Index[] = []
+  unreadable: Error | null = null
+  released: Index = 0
   readonly failures: Error[] = []
   readonly limits = { ...quickLimits, logBytesMax }
   readonly compaction: Compaction
@@ -41,9 +46,17 @@ class Bed {
     const { status } = this.raft
     status.peers = [peer]
     status.match = (key: MemberKey) => (key === peer ? this.match : 0)
+    const released = (): Index => this.released
     const machine = {
       version: 1,
       applied: { term: 0, index: 0 },
+      get released() {
+        return released()
+      },
+      leaves: (index: Index, done: Done): void => {
+        this.left.push(index)
+        this.time.env('n1').after(1, () => done(this.unreadable))
+      },
       compacted: (index: Index) => this.machineTold.push(index)
     } as unknown as ReplicatedMachine
     this.compaction = new Compaction({
@@ -175,3 +188,35 @@ t.test(
     t.pass()
   }
 )
+
+t.test('what the past does not need any more goes within the bound, too, once it is looked at', async t => {
+  const bed = new Bed()
+  bed.append(10)
+  bed.flushed(30)
+  bed.released = 13
+  bed.compaction.look()
+  bed.time.run(10)
+  t.equal(bed.log.base.index, 12, 'up to the end of a block')
+  t.same(bed.left, [12])
+  bed.compaction.look()
+  bed.time.run(10)
+  t.equal(bed.counters.compactions, 1, 'and no more of it')
+  bed.released = 60
+  bed.pin = 20
+  bed.flushed(30)
+  t.equal(bed.log.base.index, 18, 'not beyond what else is needed')
+})
+
+t.test('nothing is cut before the machine has what it needs of it, or where it cannot get it', async t => {
+  const bed = new Bed()
+  bed.append(21)
+  bed.unreadable = new Error('the state cannot be read')
+  bed.flushed(63)
+  t.same(bed.left, [18])
+  t.equal(bed.log.base.index, 0)
+  bed.unreadable = null
+  bed.flushed(63)
+  t.same(bed.left, [18, 18], 'it is asked again at the next flush')
+  t.equal(bed.log.base.index, 18)
+  t.same(bed.failures, [])
+})
