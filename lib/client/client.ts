@@ -4,6 +4,7 @@ import { WsNet } from '../transport/ws-net.ts'
 import { clientMessageBytesMax, clientSubprotocol } from '../wire/client.ts'
 import { type Connect, connectOver } from './connect.ts'
 
+export { type ErrorCode, type Fate, StrettoError } from '../base/errors.ts'
 export type { MachineVersions, MemberStatus, Plan } from '../wire/admin.ts'
 export type { AddMemberOptions, Cluster, PlannedChange, ReplaceMemberOptions } from './cluster.ts'
 export { type Comparison, cmp } from './compares.ts'
