@@ -23,6 +23,8 @@ export type {
 } from './entry.ts'
 export type { AcquireOptions, Held } from './held.ts'
 export { Client } from './kv-client.ts'
+export type { Lease } from './lease.ts'
+export type { GrantOptions, LeaseInfo, LeaseOfOptions, Leases } from './leases.ts'
 export type { Lock } from './lock.ts'
 export type { Mirror, MirrorListener } from './mirror.ts'
 export { type Op, op, type Responses } from './operations.ts'
