@@ -141,5 +141,31 @@ export const state: readonly Mutant[] = [
       ...decidedTwice
     ],
     by: { depth: 'shallow', faults: [...restless, 'duplicate', 'stall'] }
+  },
+  {
+    name: 'stores-half-of-a-transaction',
+    invariant: 'IK1',
+    also: ['IW3', 'IW5', 'IA3', 'IX1: the history does not know what came at revision'],
+    patches: [
+      {
+        file: 'lib/kv/execute.ts',
+        find: 'of changes.values()) {',
+        replace: 'of Array.from(changes.values()).slice(0, 1)) {'
+      }
+    ],
+    by: { depth: 'shallow', faults: restless }
+  },
+  {
+    name: 'deletes-the-first-key-of-a-range',
+    invariant: 'IK1',
+    also: ['IW3', 'IW5', 'IA3'],
+    patches: [
+      {
+        file: 'lib/kv/changing.ts',
+        find: 'deleted++\n    return true',
+        replace: 'deleted++\n    return false'
+      }
+    ],
+    by: { depth: 'shallow', faults: restless }
   }
 ]
