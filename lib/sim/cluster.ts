@@ -253,7 +253,12 @@ export class SimCluster {
 
   #deep(cluster: ReadonlyMap<string, string>, watcher: Watcher): DeepNode[] {
     const secret = new TextEncoder().encode('a secret of simulated peers')
-    return [...cluster].map(([id, address]) => new DeepNode({ ...this.#parts(id, address, watcher), cluster, secret }))
+    const nodes: DeepNode[] = []
+    const clusterId = (): string => nodes.find(({ opened }) => opened !== null)?.opened?.memory.memory.clusterId ?? ''
+    for (const [id, address] of cluster) {
+      nodes.push(new DeepNode({ ...this.#parts(id, address, watcher), cluster, secret, clusterId }))
+    }
+    return nodes
   }
 }
 

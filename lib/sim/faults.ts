@@ -89,7 +89,7 @@ export const faultClasses = {
     6_000,
     atOnce,
     [0, 1],
-    'the configuration changes: a voter becomes a learner, a learner a voter, who is lost is removed (amount: which)'
+    'the configuration changes: a voter becomes a learner, a learner a voter, who is lost is removed or replaced (amount: which)'
   )
 } satisfies Record<string, Deal>
 

@@ -2,7 +2,7 @@
 
 import { nodeLimits } from '../node/limits.ts'
 import type { SpaceLevel } from '../node/room.ts'
-import type { MemberKey, Membership } from '../raft/types.ts'
+import { type MemberKey, type Membership, memberKey } from '../raft/types.ts'
 import type { SimCluster } from './cluster.ts'
 import type { FaultClass, FaultEvent } from './faults.ts'
 import type { Death, SimNode } from './node/sim-node.ts'
@@ -292,6 +292,7 @@ export class Nemesis {
     const leader = this.#cluster.leader?.node
     if (leader == null) return null
     const { membership } = leader.raft.status
+    if (amount < 0.25 && this.#comeBack()) return this.#struck('members', [node])
     const lost = this.#cluster.nodes.find(each => each.lost && membership.members.some(({ key }) => key === each.key))
     let target = nextMembership(membership, amount < 0.5 && lost !== undefined ? lost : node)
     // Two at once, so that nothing but a joint configuration leads there.
@@ -299,6 +300,21 @@ export class Nemesis {
     if (amount > 0.7) target = nextMembership(target, nodes[(nodes.indexOf(node) + 1) % nodes.length]!)
     leader.change(target, () => {})
     return this.#struck('members', [node])
+  }
+
+  /** A node that had lost its disk is started with an empty one, and let in in the place of the former: `members replace`. */
+  #comeBack(): boolean {
+    const cluster = this.#cluster
+    const node = cluster.nodes.find(({ lost }) => lost)
+    if (node === undefined) return false
+    return node.comeBack(incarnation => {
+      const leader = cluster.leader?.node
+      if (leader == null) return false
+      const { membership } = leader.raft.status
+      if (membership.members.some(({ key }) => key === memberKey(node.id, incarnation))) return true
+      leader.change(replaced(membership, node, incarnation), () => {})
+      return false
+    })
   }
 
   #struck(kind: FaultClass, whom: readonly SimNode[]): readonly SimNode[] {
@@ -312,6 +328,19 @@ export class Nemesis {
     }
     this.#lifts.add(once)
     this.#cluster.world.after(ms, null, once)
+  }
+}
+
+/** All members of this id give way to one with this incarnation, which learns at first. */
+function replaced({ voters, learners, members }: Membership, { id, parts }: SimNode, incarnation: string): Membership {
+  const key = memberKey(id, incarnation)
+  const left = members.filter(member => member.id !== id)
+  const stays = (other: MemberKey): boolean => left.some(member => member.key === other)
+  return {
+    voters: voters.filter(stays),
+    outgoing: null,
+    learners: [...learners.filter(stays), key],
+    members: [...left, { key, id, incarnation, address: parts.address }]
   }
 }
 

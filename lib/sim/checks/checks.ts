@@ -1,5 +1,6 @@
 // What must hold after every event, judged by a ghost state that no node sees and no crash takes. Codes as in INVARIANTS.md.
 import type { Envelope } from '../../raft/message.ts'
+import { hasQuorum } from '../../raft/quorum.ts'
 import {
   type Block,
   type ChainedId,
@@ -36,6 +37,8 @@ export class Checks implements Watcher {
   readonly #now: () => number
   readonly #seen = new Map<SimNode, Seen>()
   readonly #byKey = new Map<MemberKey, Seen>()
+  /** What disks had promised that are gone for good, and whose nodes have come back with others. */
+  readonly #former = new Map<MemberKey, LogId>()
   readonly #elections = new Elections()
   /** The chain value of each record that ends a block, by index and term: the same on all nodes for ever. */
   readonly #chains = new Map<number, number>()
@@ -64,6 +67,7 @@ export class Checks implements Watcher {
     const seen = this.#of(node)
     if (seen.key !== node.key) {
       // Another disk: a member that nobody has met.
+      if (seen.key !== '') this.#former.set(seen.key, seen.promised)
       seen.promised = { term: 0, index: 0 }
       seen.term = 0
       seen.key = node.key
@@ -335,22 +339,20 @@ export class Checks implements Watcher {
   }
 
   #judgeDurability(node: SimNode, id: ChainedId, invariant: string, what: string): void {
-    // Not the one that it acts by now: in the turn of the commit it may have proposed the next.
-    const membership = this.configurations.inForceAt(node, id.index)
-    if (membership === null || node.node === null) return
-    for (const voters of [membership.voters, membership.outgoing]) {
-      if (voters === null) continue
-      let holders = 0
-      for (const voter of voters) if (this.#holds(voter, id)) holders++
-      if (2 * holders > voters.length) continue
-      throw new Violation(
-        invariant,
-        `${id.index} is ${what} by ${node.id}, on the disks of ${holders} of ${voters.length}`
-      )
-    }
+    // By the one that it acts by, or by that of the record: in the turn of the commit it may have proposed the next.
+    const memberships = this.configurations.inForceSince(node, id.index)
+    if (memberships.length === 0 || node.node === null) return
+    const holds = (key: MemberKey): boolean => this.#holds(key, id)
+    if (memberships.some(membership => hasQuorum(membership, holds))) return
+    const { voters } = memberships[0]!
+    const holders = voters.filter(holds).length
+    const text = `${id.index} is ${what} by ${node.id}, on the disks of ${holders} of ${voters.length}`
+    throw new Violation(invariant, text)
   }
 
   #holds(key: MemberKey, id: ChainedId): boolean {
+    const former = this.#former.get(key)
+    if (former !== undefined) return compareLogIds(former, id) >= 0
     const seen = this.#byKey.get(key)
     if (seen === undefined) return false
     const { durable } = seen.node

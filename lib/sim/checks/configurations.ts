@@ -52,9 +52,11 @@ export class Configurations {
     if (membership !== undefined) this.#committed.push({ index: first, membership })
   }
 
-  /** What counted for a record at `index`, by the log of this node; null where it has none. */
-  inForceAt(node: SimNode, index: Index): Membership | null {
-    return this.#logs.get(node)?.findLast(placed => placed.index <= index)?.membership ?? null
+  /** What counted for a record at `index`, by the log of this node, and all that came after it there; none without a log. */
+  inForceSince(node: SimNode, index: Index): Membership[] {
+    const placed = this.#logs.get(node) ?? []
+    const at = placed.findLastIndex(each => each.index <= index)
+    return at < 0 ? [] : placed.slice(at).map(({ membership }) => membership)
   }
 
   /** A block has come to the end of a log. */

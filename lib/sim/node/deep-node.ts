@@ -4,9 +4,10 @@ import { StrettoError } from '../../base/errors.ts'
 import { lacksSpace } from '../../base/full-disk.ts'
 import { MemoryVault } from '../../machine/vault.ts'
 import type { Node } from '../../node/node.ts'
-import type { ChainedId, MemberKey, NodeId } from '../../raft/types.ts'
+import type { ChainedId, MemberKey, Membership, NodeId } from '../../raft/types.ts'
 import { memberKey } from '../../raft/types.ts'
 import { type Life as NodeLife, openLife } from '../../server/life.ts'
+import type { Founded } from '../../transport/founding.ts'
 import { MemoryNet } from '../../transport/memory-net.ts'
 import type { MountedDisk } from '../disk/disk.ts'
 import { rotKinds } from '../disk/rot.ts'
@@ -14,18 +15,25 @@ import type { BlockEnd } from '../ghost/ghost-log.ts'
 import type { SimMachine } from '../ghost/machines.ts'
 import { Witness } from '../ghost/witness.ts'
 import { Life } from '../world/world.ts'
-import { type DurableView, isBug, SimNode, type SimNodeParts } from './sim-node.ts'
+import { type Admit, type DurableView, isBug, SimNode, type SimNodeParts } from './sim-node.ts'
 
 export interface DeepParts extends SimNodeParts {
   /** All nodes with which the cluster is founded, and where they are. */
   readonly cluster: ReadonlyMap<NodeId, string>
   readonly secret: Uint8Array
+  /** Of the cluster, once it is founded. */
+  readonly clusterId: () => string
 }
+
+const knockAgainMs = 200
+const nobody: Membership = { voters: [], outgoing: null, learners: [], members: [] }
 
 export class DeepNode extends SimNode {
   readonly #parts: DeepParts
   readonly #vaults = new Map<string, MemoryVault>()
   #open: NodeLife | null = null
+  /** What lets it in where its disk is empty; null for a node that founds. */
+  #admit: Admit | null = null
 
   constructor(parts: DeepParts) {
     super(parts)
@@ -39,6 +47,15 @@ export class DeepNode extends SimNode {
   /** The life of the production node; null where there is none. */
   get opened(): NodeLife | null {
     return this.#open
+  }
+
+  comeBack(admit: Admit): boolean {
+    this.#admit = admit
+    this.lost = false
+    // What its former disk had promised is excused until its present one speaks for itself.
+    this.damaged = true
+    this.start()
+    return true
   }
 
   protected newLife(): Life {
@@ -63,6 +80,7 @@ export class DeepNode extends SimNode {
       limits: this.limits,
       space: this.space,
       ...(this.versionMax !== null && { versionMax: this.versionMax }),
+      ...(this.#admit !== null && { join: incarnation => this.#join(env, incarnation) }),
       founding: () => {},
       changed: () => this.changed(),
       failed: error => this.failed(life, error),
@@ -78,6 +96,18 @@ export class DeepNode extends SimNode {
       )
       // What a life begins with may break an invariant.
       .catch(broken)
+  }
+
+  /** Knocks until it is let in, as `stretto start --join` does. */
+  #join(env: Env, incarnation: string): Promise<Founded> {
+    const { clusterId } = this.#parts
+    return new Promise(resolve => {
+      const knock = (): void => {
+        if (this.#admit!(incarnation)) resolve({ clusterId: clusterId(), membership: nobody })
+        else env.after(knockAgainMs, knock)
+      }
+      knock()
+    })
   }
 
   /** From its first message on it must be known who it is. */

@@ -51,6 +51,11 @@ export class ShallowNode extends SimNode {
     this.#drive = new Drive(disk.knobs, disk.fired, world.random(`disk ${this.id}`), () => world.now)
   }
 
+  /** Its log begins with the members that it was founded with. */
+  comeBack(): boolean {
+    return false
+  }
+
   protected newLife(): Life {
     return new Life(this.id)
   }

@@ -65,6 +65,9 @@ const livesWithinMs = 60_000
 /** After a full disk another life is tried after this, however often. */
 const roomAgainMs = 1_000
 
+/** Whether the members know this incarnation; where they do not, it has them asked. */
+export type Admit = (incarnation: string) => boolean
+
 export abstract class SimNode {
   readonly id: NodeId
   readonly random: Random
@@ -132,6 +135,12 @@ export abstract class SimNode {
     this.#door = openDoor(this, env, fabric, address, line => found(this, line))
     this.begin(life, env)
   }
+
+  /**
+   * One that is lost comes back with an empty disk, under a new incarnation that `admit` has the cluster let in, called until
+   * it says so. False where such a node cannot come back.
+   */
+  abstract comeBack(admit: Admit): boolean
 
   /** The process is gone, as if the power had failed or by SIGKILL. */
   crash(death: Death): void {
