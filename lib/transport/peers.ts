@@ -266,7 +266,7 @@ export class Peers implements Transport, PeerLinkOwner {
     } else {
       const known = founding === null || founding.members.some(member => member.id === id)
       const command = known ? `members replace ${id}` : `members add ${id}`
-      const text = `the cluster is founded, and not with this incarnation of ${id}: admit it with \`${command}\``
+      const text = `the cluster is founded, and not with this incarnation of ${id}: start it with --join, and admit it with \`${command}\``
       link.send(writePeerFrame({ kind: 'refusal', refusal: { code: 'founded', text } }))
     }
     link.close()
