@@ -2,8 +2,9 @@
 //
 // The order is a record of the log, so all replicas change the rules at the same record. It is written only while every
 // voter is linked and has offered the version in its greeting: a version that a quorum alone can run would leave too few
-// to go on when one of those fails. An operator who cannot wait for a voter may have that written. A node that meets the order of a version which it cannot run (an older program, put
-// back afterwards) applies nothing more, says so, and goes on to vote and to hold the log.
+// to go on when one of those fails. An operator who cannot wait for a voter may have that written all the same. A node that
+// meets the order of a version which it cannot run (an older program, put back afterwards) applies nothing more, says so,
+// and goes on to vote and to hold the log.
 import type { StrettoError } from '../base/errors.ts'
 import { draftVersion } from '../machine/order.ts'
 import { type ReplicatedMachine, unableToRun } from '../machine/replicated-machine.ts'
