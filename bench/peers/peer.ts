@@ -46,7 +46,8 @@ const kinds: Readonly<Record<PeerName, PeerKind>> = {
   nats: {
     program: 'nats-server',
     remark:
-      'NATS KV, file storage: before 2.10 a write is not synced when it is acknowledged; reads are those of the leader of the stream, without a quorum. Load by its Go client',
+      'NATS KV, file storage: before 2.10 a write is not synced when it is acknowledged; reads are those of the leader of ' +
+      'the stream, without a quorum. Load by its Go client',
     args: (number, ports, folder) => {
       const own = ports[number]!
       const routes = ports.map(({ peer }) => `nats://127.0.0.1:${peer}`).join(', ')

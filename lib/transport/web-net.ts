@@ -7,10 +7,9 @@ import type { Closed, Link, LinkHandler, Listener, Net } from './net.ts'
 export interface PageSocket {
   binaryType: string
   readonly bufferedAmount: number
-  onopen: (() => void) | null
-  onmessage: ((event: { readonly data: unknown }) => void) | null
-  onclose: ((event: { readonly code: number; readonly reason: string }) => void) | null
-  onerror: (() => void) | null
+  addEventListener(event: 'open' | 'error', listener: () => void): void
+  addEventListener(event: 'message', listener: (event: { readonly data: unknown }) => void): void
+  addEventListener(event: 'close', listener: (event: { readonly code: number; readonly reason: string }) => void): void
   send(bytes: Uint8Array): void
   close(code?: number): void
 }
@@ -68,19 +67,21 @@ class WebLink implements Link {
     this.#handler = handler
     if (socket === null) return
     socket.binaryType = 'arraybuffer'
-    socket.onopen = () => {
+    socket.addEventListener('open', () => {
       if (this.#ended) return
       this.#open = true
       handler.open(this)
-    }
-    socket.onmessage = ({ data }) => {
+    })
+    socket.addEventListener('message', ({ data }) => {
       if (this.#ended) return
       if (data instanceof ArrayBuffer) handler.message(new Uint8Array(data))
       else this.#refuse('a message that is no bytes')
-    }
+    })
     // Says nothing; the close that follows it does.
-    socket.onerror = nothing
-    socket.onclose = ({ code, reason }) => this.#end('them', `closed with code ${code} ${reason}`.trim())
+    socket.addEventListener('error', nothing)
+    socket.addEventListener('close', ({ code, reason }) => {
+      this.#end('them', `closed with code ${code} ${reason}`.trim())
+    })
   }
 
   /** Tells the end of a link that could not even be dialled. */

@@ -2,13 +2,13 @@
 import { t } from 'tap'
 import { WebSocket } from 'ws'
 import type { Link } from '../../lib/transport/net.ts'
-import { type PageSocketClass, WebNet } from '../../lib/transport/web-net.ts'
+import { type PageSocket, WebNet } from '../../lib/transport/web-net.ts'
 import { WsNet } from '../../lib/transport/ws-net.ts'
 import { eventually, realEnv } from '../help/real-time.ts'
 import { Ear, listen } from '../suite/net.ts'
 
 const shared = { env: realEnv, subprotocol: 'test' }
-const page = new WebNet({ ...shared, socketClass: WebSocket as unknown as PageSocketClass })
+const page = new WebNet({ ...shared, socketClass: WebSocket })
 const server = new WsNet({ ...shared, messageBytesMax: 1_000_000 })
 
 async function serve() {
@@ -75,30 +75,28 @@ t.test('what cannot be dialled ends, without an exception', async t => {
 })
 
 t.test('text is no message of ours', async t => {
-  const sockets: { onmessage: ((event: { data: unknown }) => void) | null; closed: number }[] = []
-  class Played {
+  const listeners = new Map<string, (event: unknown) => void>()
+  let closes = 0
+  class Played implements PageSocket {
     binaryType = ''
     readonly bufferedAmount = 0
-    onopen: (() => void) | null = null
-    onmessage: ((event: { data: unknown }) => void) | null = null
-    onclose = null
-    onerror = null
-    closed = 0
     constructor() {
-      sockets.push(this)
-      realEnv.soon(() => this.onopen?.())
+      realEnv.soon(() => listeners.get('open')?.({}))
+    }
+    addEventListener(event: string, listener: (event: never) => void): void {
+      listeners.set(event, listener as (event: unknown) => void)
     }
     send(): void {}
     close(): void {
-      this.closed++
+      closes++
     }
   }
   const ear = new Ear()
-  new WebNet({ ...shared, socketClass: Played as unknown as PageSocketClass }).dial('127.0.0.1:1/v1', ear)
+  new WebNet({ ...shared, socketClass: Played }).dial('127.0.0.1:1/v1', ear)
   t.ok(await eventually(() => ear.opened === 1))
-  sockets[0]!.onmessage!({ data: 'hello' })
-  sockets[0]!.onmessage!({ data: new ArrayBuffer(3) })
-  t.equal(sockets[0]!.closed, 1)
+  listeners.get('message')!({ data: 'hello' })
+  listeners.get('message')!({ data: new ArrayBuffer(3) })
+  t.equal(closes, 1)
   t.match(ear.ends, [{ by: 'us', reason: /no bytes/ }])
   t.equal(ear.heard.length, 0)
 })
