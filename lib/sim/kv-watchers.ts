@@ -34,12 +34,12 @@ export class KvWatchers {
   readonly #acknowledged: () => number
   #hurry = false
 
-  constructor(parts: WorkloadParts, calls: Calls, ghost: GhostStore, acknowledged: () => number) {
+  constructor(parts: WorkloadParts, calls: Calls, ghost: GhostStore, acknowledged: () => number, count: number) {
     this.#parts = parts
     this.#calls = calls
     this.#ghost = ghost
     this.#acknowledged = acknowledged
-    this.callers = Array.from({ length: watchersMax }, (_, at) => new Caller(parts.cluster, 800 + at))
+    this.callers = Array.from({ length: count }, (_, at) => new Caller(parts.cluster, 800 + at))
   }
 
   start(): void {

@@ -16,7 +16,7 @@ import {
   transactionModel
 } from './history/transaction-model.ts'
 import { KvLeases } from './kv-leases.ts'
-import { KvWatchers } from './kv-watchers.ts'
+import { KvWatchers, watchersMax } from './kv-watchers.ts'
 import { Caller, Calls, callMsMax, type Workload, type WorkloadParts } from './workload.ts'
 
 const registers = ['a', 'b', 'c', 'd', 'e', 'f']
@@ -50,6 +50,8 @@ export interface KvShape {
   readonly kinds?: readonly CallKind[]
   /** The longest rest between two rounds of a process, milliseconds. */
   readonly restMs?: number
+  /** Watchers: none where a node is made to serve what is wrong, which watches would be told. */
+  readonly watchers?: number
 }
 
 export const registersMax = registers.length
@@ -79,7 +81,7 @@ export class KvWorkload implements Workload {
   #values = 0
 
   constructor(parts: WorkloadParts, shape: KvShape = {}) {
-    const { keys = registersMax, kinds = callKinds, restMs = restMsDefault } = shape
+    const { keys = registersMax, kinds = callKinds, restMs = restMsDefault, watchers = watchersMax } = shape
     this.#parts = parts
     this.#keys = keys
     this.#kinds = new Set(kinds)
@@ -88,7 +90,7 @@ export class KvWorkload implements Workload {
     this.#callers = Array.from({ length: parts.clients }, (_, at) => new Caller(parts.cluster, at + 1))
     const store = new GhostStore()
     parts.cluster.checks.store = store
-    this.#watchers = new KvWatchers(parts, this.#calls, store, () => this.#acknowledged)
+    this.#watchers = new KvWatchers(parts, this.#calls, store, () => this.#acknowledged, watchers)
     this.#leases = new KvLeases(parts, this.#calls, store.leases)
     this.hosts = [...this.#callers, ...this.#watchers.callers, ...this.#leases.callers].map(({ host }) => host)
   }

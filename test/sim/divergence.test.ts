@@ -26,7 +26,7 @@ class Bed {
     for (const { limits } of this.cluster.nodes) Object.assign(limits, { hashRecords: 10_000, hashAfterMs: intervalMs })
     this.workload = new KvWorkload(
       { cluster: this.cluster, clients: 3, listener: null },
-      { kinds: ['put', 'put-thrice'] }
+      { kinds: ['put', 'put-thrice'], watchers: 0 }
     )
   }
 
