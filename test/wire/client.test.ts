@@ -171,7 +171,7 @@ const bounds = fc
 t.test('requests, scans and entries come back as they were', async t => {
   const request: fc.Arbitrary<kv.Request> = fc.oneof(
     fc.record({ op: fc.constant('get' as const), key, atRevision: count }),
-    bounds.map(each => ({ op: 'count' as const, ...each }))
+    fc.tuple(bounds, count).map(([each, atRevision]) => ({ op: 'count' as const, ...each, atRevision }))
   )
   const terms = fc.record({ limit: count, reverse: fc.boolean(), keysOnly: fc.boolean(), atRevision: count })
   const scan = fc.tuple(bounds, terms).map(([where, rest]) => ({ ...where, ...rest }))
