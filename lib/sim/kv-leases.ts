@@ -6,7 +6,7 @@ import type { GhostLeases } from './ghost/ghost-leases.ts'
 import { hold, Violation } from './ghost/violation.ts'
 import { Caller, type Calls, callMsMax, type WorkloadParts } from './workload.ts'
 
-const holdersMax = 2
+export const holdersMax = 2
 const ttlMsLeast = 1_000
 const ttlMsMax = 3_000
 const heldMsMax = 4_000
@@ -25,11 +25,11 @@ export class KvLeases {
   readonly #promised = new Map<number, number>()
   #stopped = false
 
-  constructor(parts: WorkloadParts, calls: Calls, ghost: GhostLeases) {
+  constructor(parts: WorkloadParts, calls: Calls, ghost: GhostLeases, count: number) {
     this.#parts = parts
     this.#calls = calls
     this.#ghost = ghost
-    this.callers = Array.from({ length: holdersMax }, (_, at) => new Caller(parts.cluster, 700 + at))
+    this.callers = Array.from({ length: count }, (_, at) => new Caller(parts.cluster, 700 + at))
     ghost.onExpiry = id => this.#ended(id)
   }
 

@@ -15,7 +15,7 @@ import {
   type TransactionStep,
   transactionModel
 } from './history/transaction-model.ts'
-import { KvLeases } from './kv-leases.ts'
+import { holdersMax, KvLeases } from './kv-leases.ts'
 import { KvWatchers, watchersMax } from './kv-watchers.ts'
 import { Caller, Calls, callMsMax, type Workload, type WorkloadParts } from './workload.ts'
 
@@ -52,6 +52,8 @@ export interface KvShape {
   readonly restMs?: number
   /** Watchers: none where a node is made to serve what is wrong, which watches would be told. */
   readonly watchers?: number
+  /** Holders of leases: none where the machine version stays at 1, which knows no leases. */
+  readonly holders?: number
 }
 
 export const registersMax = registers.length
@@ -81,7 +83,13 @@ export class KvWorkload implements Workload {
   #values = 0
 
   constructor(parts: WorkloadParts, shape: KvShape = {}) {
-    const { keys = registersMax, kinds = callKinds, restMs = restMsDefault, watchers = watchersMax } = shape
+    const {
+      keys = registersMax,
+      kinds = callKinds,
+      restMs = restMsDefault,
+      watchers = watchersMax,
+      holders = holdersMax
+    } = shape
     this.#parts = parts
     this.#keys = keys
     this.#kinds = new Set(kinds)
@@ -91,7 +99,7 @@ export class KvWorkload implements Workload {
     const store = new GhostStore()
     parts.cluster.checks.store = store
     this.#watchers = new KvWatchers(parts, this.#calls, store, () => this.#acknowledged, watchers)
-    this.#leases = new KvLeases(parts, this.#calls, store.leases)
+    this.#leases = new KvLeases(parts, this.#calls, store.leases, holders)
     this.hosts = [...this.#callers, ...this.#watchers.callers, ...this.#leases.callers].map(({ host }) => host)
   }
 

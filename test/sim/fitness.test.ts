@@ -20,14 +20,17 @@ class Bed {
   /** The longest time between two ends of calls since `watchGap`. */
   gapMs = 0
 
-  constructor(depth: Depth, seed: number, { clients = 6, syncMsMax = 1 } = {}) {
+  constructor(depth: Depth, seed: number, { clients = 6, syncMsMax = 1, holders = 0 } = {}) {
     const spectator = linesFound((node: SimNode, line: string) => void this.lines.push(`${node.id}: ${line}`))
     this.cluster = new SimCluster({ seed, nodes: 3, depth, machine: keyValueMachines, syncMsMax, spectator })
     const listener = (_process: number, text: string) => (outcome: string, answer: string) => {
       if (outcome === 'ok') this.#ended()
       else this.failed.push(`${text}: ${answer}`)
     }
-    this.workload = new KvWorkload({ cluster: this.cluster, clients, listener }, { kinds: ['put', 'increment'] })
+    this.workload = new KvWorkload(
+      { cluster: this.cluster, clients, listener },
+      { kinds: ['put', 'increment'], holders }
+    )
   }
 
   #ended(): void {
@@ -72,7 +75,10 @@ for (const [depth, seeds] of [
   t.test(`${depth}: the disk of the leader hangs, and another leads before anybody waits`, async t => {
     const gaps: number[] = []
     for (let seed = 0; seed < seeds; seed++) {
-      const bed = new Bed(depth, 700 + seed)
+      // What holders of leases write is not in memory: a leader whose disk hangs cannot execute it, nor anything behind it, until it
+      // has found itself unfit (a second) and handed over. All else goes on without its disk.
+      const holders = seed % 2 === 0 ? 2 : 0
+      const bed = new Bed(depth, 700 + seed, { holders })
       const sick = await bed.begin()
       const { cluster } = bed
       bed.watchGap()
@@ -85,7 +91,7 @@ for (const [depth, seeds] of [
       t.same(bed.lines, [`${sick.id}: a write of the log does not come to an end: another node is to lead`])
       await cluster.play(7_000)
       gaps.push(Math.round(bed.gapMs))
-      t.ok(bed.gapMs < 1_500, 'the sick node is not waited for')
+      t.ok(bed.gapMs < (holders === 0 ? 500 : 1_500), 'the sick node is not waited for')
       t.equal(sick.node!.health.unfit, null, 'it is fit again')
       t.same(bed.failed, [])
       await bed.end()
