@@ -4,12 +4,8 @@
 //
 // Three nodes on loopback. One is killed; the writes are made by 64 callers, over 200,000 keys with 256 B values; it is
 // started again while 64 callers go on; then under light load. Prints one JSON object.
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { freePorts, LocalCluster } from '../bin/local-cluster.ts'
 import { type Client, connect } from '../lib/client/client.ts'
-import type { NodeStatus } from '../lib/server/status.ts'
+import { OwnCluster } from './own-cluster.ts'
 
 const writes = Number(process.argv[2] ?? 1_000_000)
 const logMax = process.argv[3] ?? '64MiB'
@@ -17,30 +13,23 @@ const keys = 200_000
 const callers = 64
 const value = new Uint8Array(256).fill(120)
 
-const dataDir = mkdtempSync(join(tmpdir(), 'stretto-away-'))
 process.env['STRETTO_LOG_MAX'] = logMax
-const ports = await freePorts(3)
-const nodes = new Map(ports.map((port, at) => [`n${at + 1}`, `127.0.0.1:${port}`]))
-let elections = 0
-const line = (_id: string, text: string): void => void (elections += text.includes('"role":"leader"') ? 1 : 0)
-const cluster = new LocalCluster({ dataDir, nodes, line, ended: () => {} })
-await cluster.start()
+const cluster = await OwnCluster.begin()
 const db = connect(cluster.endpoints, { valueEncoding: 'bytes' })
 try {
   await measure(db)
 } finally {
   await db.close()
   await cluster.stop()
-  rmSync(dataDir, { recursive: true, force: true })
 }
 
 async function measure(db: Client<Uint8Array>): Promise<void> {
   await write(db, 20_000)
-  const leader = (await statusOf('n1')).leader!
-  const away = [...nodes.keys()].find(id => id !== leader)!
+  const leader = (await cluster.status('n1')).leader!
+  const away = [...cluster.nodes.keys()].find(id => id !== leader)!
   cluster.kill(away)
   const missed = await write(db, writes)
-  const electionsBefore = elections
+  const electionsBefore = cluster.elections
   // Under full load: what it costs the others.
   const before = await writeFor(db, 5_000)
   const started = performance.now()
@@ -50,7 +39,7 @@ async function measure(db: Client<Uint8Array>): Promise<void> {
   await level(away, leader)
   const levelMs = performance.now() - started
   const after = await writeFor(db, 5_000)
-  const { logBytes } = await statusOf(leader)
+  const { logBytes } = await cluster.status(leader)
   const rate = (before + after) / 2
   const figures = {
     missed: writes,
@@ -58,7 +47,7 @@ async function measure(db: Client<Uint8Array>): Promise<void> {
     levelSeconds: Math.round(levelMs / 100) / 10,
     perSecond: { before: Math.round(before), during: Math.round(during), after: Math.round(after) },
     during: Math.round((100 * during) / rate) / 100,
-    elections: elections - electionsBefore,
+    elections: cluster.elections - electionsBefore,
     logMiB: Math.round(logBytes / 1_048_576)
   }
   console.log(JSON.stringify(figures))
@@ -89,14 +78,9 @@ async function writeFor(db: Client<Uint8Array>, ms: number): Promise<number> {
 /** Looks until what the leader had committed when it was asked is applied there. */
 async function level(id: string, leader: string): Promise<void> {
   for (;;) {
-    const { commitIndex } = await statusOf(leader)
-    const status = await statusOf(id).catch(() => null)
+    const { commitIndex } = await cluster.status(leader)
+    const status = await cluster.status(id).catch(() => null)
     if (status !== null && status.ready && status.appliedIndex + 1_000 >= commitIndex) return
     await new Promise(resolve => setTimeout(resolve, 50))
   }
-}
-
-async function statusOf(id: string): Promise<NodeStatus> {
-  const answer = await fetch(`http://${nodes.get(id)!}/status`)
-  return (await answer.json()) as NodeStatus
 }

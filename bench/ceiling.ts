@@ -6,6 +6,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { launcherFile } from '../bin/launcher.ts'
+import { killAll, pidsOf } from './processes.ts'
 
 export type CeilingRole =
   | { readonly role: 'follower'; readonly log: string; readonly state: string }
@@ -35,18 +36,11 @@ export class Ceiling {
   }
 
   get pids(): number[] {
-    return this.#children.flatMap(({ pid }) => (pid === undefined ? [] : [pid]))
+    return pidsOf(this.#children)
   }
 
   async stop(): Promise<void> {
-    await Promise.all(
-      this.#children.map(async child => {
-        if (child.exitCode !== null || child.signalCode !== null) return
-        const ended = once(child, 'close')
-        child.kill('SIGKILL')
-        await ended
-      })
-    )
+    await killAll(this.#children)
     rmSync(this.#folder, { recursive: true, force: true, maxRetries: 5 })
   }
 

@@ -4,30 +4,20 @@
 //
 // Three nodes on loopback. The keys are put with a ttl each, so that all deadlines lie within one second, while 64 callers
 // write; then the callers go on until nothing is left. Prints one JSON object.
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { freePorts, LocalCluster } from '../bin/local-cluster.ts'
 import { type Client, connect } from '../lib/client/client.ts'
+import { OwnCluster } from './own-cluster.ts'
 
 const leases = Number(process.argv[2] ?? 100_000)
 const callers = 64
 const putsAtOnce = 2_000
 
-const dataDir = mkdtempSync(join(tmpdir(), 'stretto-leases-'))
-const ports = await freePorts(3)
-const nodes = new Map(ports.map((port, at) => [`n${at + 1}`, `127.0.0.1:${port}`]))
-let elections = 0
-const line = (_id: string, text: string): void => void (elections += text.includes('"role":"leader"') ? 1 : 0)
-const cluster = new LocalCluster({ dataDir, nodes, line, ended: () => {} })
-await cluster.start()
+const cluster = await OwnCluster.begin()
 const db = connect(cluster.endpoints, { timeout: '30s' })
 try {
   console.log(JSON.stringify(await measure(db)))
 } finally {
   await db.close()
   await cluster.stop()
-  rmSync(dataDir, { recursive: true, force: true })
 }
 
 async function measure(db: Client<string>): Promise<object> {
@@ -44,7 +34,7 @@ async function measure(db: Client<string>): Promise<object> {
     )
   }
   const putMs = performance.now() - begun
-  const electionsBefore = elections
+  const electionsBefore = cluster.elections
   const calm = await writeUntil(writer, () => performance.now() >= dueAt - 100)
   let gone = false
   const watching = (async () => {
@@ -62,7 +52,7 @@ async function measure(db: Client<string>): Promise<object> {
     leases,
     putSeconds: Math.round(putMs / 100) / 10,
     goneSecondsAfterTheLastWasDue: Math.round((goneAt - dueAt - 1_000) / 10) / 100,
-    elections: elections - electionsBefore,
+    elections: cluster.elections - electionsBefore,
     writesMs: { before: calm, meanwhile: stormy }
   }
 }

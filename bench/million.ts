@@ -4,30 +4,22 @@
 //
 // Three nodes on loopback, values of 256 B. Nine gets to one put by 64 callers, over 10,000 keys and then over all of them;
 // the last line is one JSON object. Memory is what the process alone has (RssAnon), after the load, in MiB.
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { freePorts, LocalCluster } from '../bin/local-cluster.ts'
+import { readFileSync } from 'node:fs'
 import { type Client, connect } from '../lib/client/client.ts'
-import type { NodeStatus } from '../lib/server/status.ts'
 import { runLoad } from './load.ts'
+import { OwnCluster } from './own-cluster.ts'
 import { fillStore } from './workloads.ts'
 
 const large = Number(process.argv[2] ?? 1_000_000)
 const small = 10_000
 const valueBytes = 256
-const ports = await freePorts(3)
-const nodes = new Map(ports.map((port, at) => [`n${at + 1}`, `127.0.0.1:${port}`]))
-const dataDir = mkdtempSync(join(tmpdir(), 'stretto-million-'))
-const cluster = new LocalCluster({ dataDir, nodes, line: () => {}, ended: () => {} })
-await cluster.start()
+const cluster = await OwnCluster.begin()
 const db = connect(cluster.endpoints, { valueEncoding: 'bytes' })
 try {
   console.log(JSON.stringify(await measure(db)))
 } finally {
   await db.close()
   await cluster.stop()
-  rmSync(dataDir, { recursive: true, force: true })
 }
 
 async function measure(client: Client<Uint8Array>): Promise<object> {
@@ -39,8 +31,8 @@ async function measure(client: Client<Uint8Array>): Promise<object> {
   const after = await mixed(client, large)
   const memory = cluster.pids.map(anonymousMiB)
   const restarts: number[] = []
-  for (const id of nodes.keys()) restarts.push(await restart(id))
-  const statuses = await Promise.all([...nodes.values()].map(statusAt))
+  for (const id of cluster.nodes.keys()) restarts.push(await restart(id))
+  const statuses = await Promise.all([...cluster.nodes.keys()].map(id => cluster.status(id)))
   return {
     keys: large,
     fillPerSecond: Math.round(fillPerSecond),
@@ -80,9 +72,4 @@ async function restart(id: string): Promise<number> {
 function anonymousMiB(pid: number): number {
   const [, kib] = /^RssAnon:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))!
   return Math.round(Number(kib) / 1024)
-}
-
-async function statusAt(address: string): Promise<NodeStatus> {
-  const answer = await fetch(`http://${address}/status`)
-  return (await answer.json()) as NodeStatus
 }

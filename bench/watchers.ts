@@ -6,12 +6,9 @@
 // from two processes. The last line is one JSON object.
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { freePorts, LocalCluster } from '../bin/local-cluster.ts'
 import { connect } from '../lib/client/client.ts'
+import { OwnCluster } from './own-cluster.ts'
 
 const processes = 2
 const connectionsOfProcess = 8
@@ -27,11 +24,7 @@ if (process.send === undefined)
 else await watchIn(process.argv[2]!.split(','), Number(process.argv[3]))
 
 async function measure(watchers: number, seconds: number, inFlight: number): Promise<void> {
-  const ports = await freePorts(3)
-  const nodes = new Map(ports.map((port, at) => [`n${at + 1}`, `127.0.0.1:${port}`]))
-  const dataDir = mkdtempSync(join(tmpdir(), 'stretto-watchers-'))
-  const cluster = new LocalCluster({ dataDir, nodes, line: () => {}, ended: () => {} })
-  await cluster.start()
+  const cluster = await OwnCluster.begin()
   const db = connect(cluster.endpoints)
   const children = Array.from({ length: processes }, () =>
     fork(fileURLToPath(import.meta.url), [cluster.endpoints.join(), String(watchers / processes)], {
@@ -71,7 +64,6 @@ async function measure(watchers: number, seconds: number, inFlight: number): Pro
     for (const child of children) child.kill()
     await db.close()
     await cluster.stop()
-    rmSync(dataDir, { recursive: true, force: true })
   }
 }
 

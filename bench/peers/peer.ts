@@ -7,6 +7,7 @@ import { homedir, tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { freePorts } from '../../bin/local-cluster.ts'
 import { UsageError } from '../../lib/server/usage-error.ts'
+import { killAll, pidsOf } from '../processes.ts'
 
 export const peerNames = ['etcd', 'nats'] as const
 export type PeerName = (typeof peerNames)[number]
@@ -107,7 +108,7 @@ export class Peer {
   }
 
   get pids(): number[] {
-    return this.#children.flatMap(({ pid }) => (pid === undefined ? [] : [pid]))
+    return pidsOf(this.#children)
   }
 
   /** Runs its load generator with these options; gives the JSON that it prints last, null where it prints none. */
@@ -124,14 +125,7 @@ export class Peer {
   }
 
   async stop(): Promise<void> {
-    await Promise.all(
-      this.#children.map(async child => {
-        if (child.exitCode !== null || child.signalCode !== null) return
-        const ended = once(child, 'close')
-        child.kill('SIGKILL')
-        await ended
-      })
-    )
+    await killAll(this.#children)
     rmSync(this.#folder, { recursive: true, force: true, maxRetries: 5 })
   }
 }

@@ -43,6 +43,18 @@ export interface RangeTerms {
   readonly signal: AbortSignal | null
 }
 
+/** Of a range of which no more than its bounds and its patience are said. */
+export const plainTerms = {
+  limit: 0,
+  reverse: false,
+  keysOnly: false,
+  atRevision: 0,
+  consistency: 'linearizable',
+  minRevision: 0,
+  maxAgeMs: 0,
+  signal: null
+} as const
+
 /** All open ranges of a client. */
 export class Ranges {
   readonly #open = new Set<OpenRange>()

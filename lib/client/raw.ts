@@ -3,7 +3,7 @@
 import { Corner } from './corner.ts'
 import { binary } from './encoding.ts'
 import type { Entry } from './entry.ts'
-import { OpenRange, type Range, type RangeTerms } from './ranges.ts'
+import { OpenRange, plainTerms, type Range, type RangeTerms } from './ranges.ts'
 import type { SessionClient } from './session-client.ts'
 
 export type RawEntry = Entry<Uint8Array>
@@ -42,14 +42,3 @@ export async function collect(
   for await (const entry of open) entries.push(entry)
   return { revision: open.revision ?? 0, entries }
 }
-
-const plainTerms = {
-  limit: 0,
-  reverse: false,
-  keysOnly: false,
-  atRevision: 0,
-  consistency: 'linearizable',
-  minRevision: 0,
-  maxAgeMs: 0,
-  signal: null
-} as const

@@ -47,7 +47,7 @@ import {
   type ReadOptions,
   type WriteOptions
 } from './options.ts'
-import { OpenRange, type Range, type Ranged, type RangeTerms } from './ranges.ts'
+import { OpenRange, plainTerms, type Range, type Ranged, type RangeTerms } from './ranges.ts'
 import { Read, type ReadKind } from './reads.ts'
 import { codecFor, type StandardSchema } from './schema.ts'
 import { Semaphore } from './semaphore.ts'
@@ -372,19 +372,7 @@ function arenaPrefix(kind: string, name: string): string {
 const noOptions = {}
 const plainPut = { op: 'put', ifRevision: null, previous: false } as const
 /** Of a range that ends with its fault before it begins. */
-const noTerms: RangeTerms = {
-  from: new Uint8Array(0),
-  to: null,
-  limit: 0,
-  reverse: false,
-  keysOnly: false,
-  atRevision: 0,
-  consistency: 'linearizable',
-  minRevision: 0,
-  maxAgeMs: 0,
-  timeoutMs: 0,
-  signal: null
-}
+const noTerms: RangeTerms = { ...plainTerms, from: new Uint8Array(0), to: null, timeoutMs: 0 }
 
 function atRevisionOf({ atRevision }: GetOptions): number {
   return atRevision === undefined ? 0 : countOf(atRevision, 'atRevision', 1)

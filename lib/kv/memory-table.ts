@@ -71,8 +71,8 @@ export class MemoryTable {
   }
 
   /**
-   * The version that is now the newest of its key, written at the present revision, to be filled in: at first a deletion. `previous` is the one so far,
-   * null where there was none; what it says is gone when it is the same object.
+   * The version that is now the newest of its key, written at the present revision, to be filled in: at first a deletion.
+   * `previous` is the one so far, null where there was none; what it says is gone when it is the same object.
    */
   write(key: string, previous: Version | null, index: Index, command: number): Version {
     const { listener } = this
