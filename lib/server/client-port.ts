@@ -3,7 +3,7 @@
 import { concatBytes, readU32 } from '../base/bytes.ts'
 import type { Cancel, Env } from '../base/env.ts'
 import { StrettoError } from '../base/errors.ts'
-import type { Source, StateMachine } from '../machine/machine.ts'
+import type { StateMachine } from '../machine/machine.ts'
 import type { Node } from '../node/node.ts'
 import { refusal, type WriteResult } from '../node/result.ts'
 import { recordAt } from '../record/record.ts'
@@ -20,13 +20,13 @@ import {
   type Welcome,
   writeAnswered,
   writeApplied,
-  writePage,
   writeRefused,
   writeSmall,
   writeWelcome
 } from '../wire/client.ts'
 import { Admin } from './admin.ts'
-import { Watches } from './watches.ts'
+import { Scans } from './scans.ts'
+import { type WatchedLink, Watches } from './watches.ts'
 
 /** What a link speaks to: the present life of the node. */
 export interface PortParts {
@@ -98,20 +98,13 @@ export class ClientPort {
   }
 }
 
-interface OpenScan {
-  /** Null until the point is reached at which it is to be read. */
-  source: Source | null
-  credit: number
-  reading: boolean
-}
-
 class ClientLink implements LinkHandler {
   readonly #link: Link
   readonly #parts: PortParts
   readonly #limits: PortLimits
   readonly #admin: Admin
   readonly #gone: () => void
-  readonly #scans = new Map<number, OpenScan>()
+  readonly #scans: Scans
   readonly #watches: Watches
   #greeted = false
   #closed = false
@@ -127,11 +120,13 @@ class ClientLink implements LinkHandler {
     this.#limits = limits
     this.#admin = admin
     this.#gone = gone
-    this.#watches = new Watches(parts, limits, {
+    const door: WatchedLink = {
       unsent: () => this.#outboxBytes + link.buffered,
       send: frame => this.#send(frame),
       refuse: (number, error) => this.#refuse(number, error)
-    })
+    }
+    this.#scans = new Scans(limits, door)
+    this.#watches = new Watches(parts, limits, door)
     this.#timer = parts.env.after(limits.helloMs, () => this.#refuseLink('no hello within its time'))
   }
 
@@ -154,8 +149,7 @@ class ClientLink implements LinkHandler {
   closed(_by: Closed): void {
     this.#closed = true
     this.#timer?.()
-    for (const scan of this.#scans.values()) scan.source?.close()
-    this.#scans.clear()
+    this.#scans.close()
     this.#watches.close()
     this.#gone()
   }
@@ -237,7 +231,7 @@ class ClientLink implements LinkHandler {
       )
       return
     }
-    const scan = question.scan ? this.#beginScan(question.number) : null
+    const scan = question.scan ? this.#scans.begin(question.number) : null
     if (question.scan && scan === null) return
     const { node, machine } = life
     const least = question.leastRevision
@@ -253,7 +247,7 @@ class ClientLink implements LinkHandler {
       error => {
         if (this.#closed) return
         const refused = error ?? tooOld(question, node)
-        if (scan !== null) this.#openScan(question, scan, machine, refused)
+        if (scan !== null) this.#scans.read(question, scan, machine, refused)
         else if (refused !== null) this.#refuse(question.number, refused)
         else this.#answer(question, node, machine)
       }
@@ -283,67 +277,12 @@ class ClientLink implements LinkHandler {
     })
   }
 
-  /** Takes a place for a scan, or says why there is none. */
-  #beginScan(number: number): OpenScan | null {
-    if (this.#scans.has(number) || this.#scans.size >= this.#limits.scansMax) {
-      this.#refuse(number, new StrettoError('OVERLOADED', 'too many scans on one link', { retryAfterMs: 100 }))
-      return null
-    }
-    const scan: OpenScan = { source: null, credit: this.#limits.pageBytesMax, reading: false }
-    this.#scans.set(number, scan)
-    return scan
-  }
-
-  #openScan({ number, body }: Question, scan: OpenScan, machine: StateMachine, refused: Error | null): void {
-    // It was cancelled while it waited.
-    if (this.#scans.get(number) !== scan) return
-    try {
-      if (refused !== null) throw refused
-      scan.source = machine.scan(body)
-    } catch (error) {
-      if (!(error instanceof StrettoError)) throw error
-      this.#scans.delete(number)
-      this.#refuse(number, error)
-      return
-    }
-    this.#page(number, scan)
-  }
-
   #credit({ number, amount }: { readonly number: number; readonly amount: number }): void {
-    const scan = this.#scans.get(number)
-    if (scan === undefined) {
-      this.#watches.credit(number, amount)
-      return
-    }
-    scan.credit = Math.min(scan.credit + amount, this.#limits.closeBytes)
-    this.#page(number, scan)
-  }
-
-  #page(number: number, scan: OpenScan): void {
-    const { source } = scan
-    if (source === null || scan.reading || scan.credit <= 0 || this.#closed) return
-    scan.reading = true
-    source.page(Math.min(scan.credit, this.#limits.pageBytesMax), (error, page) => {
-      scan.reading = false
-      if (this.#closed || this.#scans.get(number) !== scan) return
-      if (error !== null || page.last) {
-        this.#scans.delete(number)
-        source.close()
-      }
-      if (error !== null) {
-        this.#refuse(number, error)
-        return
-      }
-      scan.credit -= page.bytes.length
-      this.#send(writePage({ number, last: page.last, body: page.bytes }))
-      if (!page.last) this.#page(number, scan)
-    })
+    if (!this.#scans.credit(number, amount)) this.#watches.credit(number, amount)
   }
 
   #cancel(number: number): void {
-    if (this.#watches.end(number)) return
-    this.#scans.get(number)?.source?.close()
-    this.#scans.delete(number)
+    if (!this.#watches.end(number)) this.#scans.end(number)
   }
 
   #refuse(number: number, error: Error): void {
