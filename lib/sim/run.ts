@@ -51,6 +51,10 @@ export interface RunReport {
 const electionMsMax = 12_000
 const levelMsMax = 15_000
 const quietMs = 3_000
+/** By then a node that goes on again has found out that it was held up. */
+const noticeMs = 200
+/** By then it is fit again. */
+const fitMsMax = 8_000
 const settleMsMax = 5_000
 
 export async function runSeed(options: RunOptions): Promise<RunReport> {
@@ -211,8 +215,13 @@ class Run {
     hold(met, 'IL3', () => `the nodes are not level ${levelMsMax} ms after the last call: ${describe(core)}`)
   }
 
-  /** Where nothing is wrong, no term ends. */
+  /**
+   * Where nothing is wrong, no term ends. A leader that was held up finds itself unfit only once it goes on, and gives way:
+   * nothing is wrong when all have noticed and are fit again.
+   */
   async #quiet(core: readonly SimNode[]): Promise<void> {
+    await this.cluster.play(noticeMs)
+    await this.cluster.play(fitMsMax, () => core.every(({ node }) => node?.health.unfit === null))
     const terms = core.map(node => node.node?.raft.status.term)
     await this.cluster.play(quietMs)
     const after = core.map(node => node.node?.raft.status.term)
