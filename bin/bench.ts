@@ -34,7 +34,7 @@ interface BenchOptions {
   readonly peer?: string
 }
 
-const quickMs = 1_800
+const quickMs = 1_600
 const durationMs = 10_000
 const warmUpMs = 500
 const durationMsMin = 100
