@@ -3,6 +3,7 @@ import { StrettoError } from '../base/errors.ts'
 import type { Packed } from '../record/pack.ts'
 import {
   type AppendCommand,
+  commandOp,
   type DeleteCommand,
   type NumberCommand,
   type PutCommand,
@@ -73,8 +74,16 @@ export class Store<V> {
   put(key: Key, value: V, options?: PutOptions): Promise<PutResult<V>> {
     return this.session.attempt(() => {
       if (options === undefined) {
-        const command: PutCommand = { ...plainPut, key: this.corner.key(key), value: this.corner.value(value) }
-        return this.#write(plainAnswer, command, command.value.length, undefined)
+        // There are most of these: none is made an object of first.
+        const name = this.corner.key(key)
+        const bytes = this.corner.value(value)
+        const command = [commandOp.put, name, bytes]
+        return this.session.sendWrite({
+          read: plainAnswer,
+          corner: this.corner,
+          command,
+          contentBytes: name.length + bytes.length
+        })
       }
       checkNames(options, known.put)
       const { previous = false } = options
@@ -370,7 +379,6 @@ function arenaPrefix(kind: string, name: string): string {
 }
 
 const noOptions = {}
-const plainPut = { op: 'put', ifRevision: null, previous: false } as const
 /** Of a range that ends with its fault before it begins. */
 const noTerms: RangeTerms = { ...plainTerms, from: new Uint8Array(0), to: null, timeoutMs: 0 }
 
