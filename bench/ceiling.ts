@@ -1,5 +1,5 @@
-// The ceiling: what this machine can do with the product's packages, formats and state, and no consensus. Three processes and
-// the product's own client; the product cannot be faster than this, and what it lacks is what consensus and care cost.
+// The ceiling: what this machine does with the product's packages, formats and state, put together as simply as can be, and no
+// consensus. Three processes and the product's own client. What the product lacks to it is what consensus and care cost.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'

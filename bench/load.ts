@@ -62,7 +62,7 @@ async function runClosed(
   meter: Meter
 ): Promise<void> {
   const caller = async (db: Client<Uint8Array>): Promise<void> => {
-    while (meter.running) await meter.measure(operation(db), performance.now())
+    while (meter.running) await measured(operation, db, performance.now(), meter)
   }
   await Promise.all(Array.from({ length: inFlight }, (_, at) => caller(clients[at % clients.length]!)))
 }
@@ -80,13 +80,24 @@ async function runOpen(
     for (;;) {
       const due = begun + (1_000 * number) / perSecond
       if (due > now) break
-      const call = meter.measure(operation(clients[number++ % clients.length]!), due)
+      const call = measured(operation, clients[number++ % clients.length]!, due, meter)
       open.add(call)
       void call.then(() => open.delete(call))
     }
     await after(1)
   }
   await Promise.all(open)
+}
+
+/** One operation, with as little around it as can be: the load must not be what limits. */
+async function measured(operation: Operation, db: Client<Uint8Array>, due: number, meter: Meter): Promise<void> {
+  meter.begun()
+  try {
+    await operation(db)
+    meter.answered(due)
+  } catch (error) {
+    meter.failed(due, error as Error)
+  }
 }
 
 class Meter {
@@ -116,24 +127,25 @@ class Meter {
     this.#cpuUs = user + system
   }
 
-  /** Counts what is answered within the measured time, or answered later and was due in it. */
-  async measure(answered: Promise<void>, due: number): Promise<void> {
+  begun(): void {
     this.#inFlight++
-    let error: Error | null = null
-    await answered.catch((reason: Error) => {
-      error = reason
-    })
-    const now = performance.now()
-    this.#inFlightMax = Math.max(this.#inFlightMax, this.#inFlight)
+    if (this.#inFlight > this.#inFlightMax) this.#inFlightMax = this.#inFlight
+  }
+
+  /** Counts what is answered within the measured time; for its latency also what is answered later and was due in it. */
+  answered(due: number): void {
     this.#inFlight--
     if (!this.#measuring || due > this.#endedAt) return
-    if (error === null) {
-      if (now <= this.#endedAt) this.#operations++
-      this.#latencies.record(Math.max(1, Math.round((now - due) * 1e6)))
-    } else {
-      this.#errors++
-      this.#firstError ??= (error as Error).message
-    }
+    const now = performance.now()
+    if (now <= this.#endedAt) this.#operations++
+    this.#latencies.record(Math.max(1, Math.round((now - due) * 1e6)))
+  }
+
+  failed(due: number, error: Error): void {
+    this.#inFlight--
+    if (!this.#measuring || due > this.#endedAt) return
+    this.#errors++
+    this.#firstError ??= error.message
   }
 
   result(): LoadResult {
