@@ -71,12 +71,19 @@ export class Links implements ConnectionOwner {
     for (const connection of all) connection?.close('the client was closed')
   }
 
-  /** The node refuses again and again: move to the other one, if there is one. */
+  /**
+   * The node refuses again and again: move to the other one, if there is one. Where neither knows of a leader both may be cut
+   * off from the rest, and a third may not be: the one complained of makes room for it.
+   */
   complain(connection: Connection): void {
     if (connection !== this.#active || this.#warm === null) return
     this.#active = this.#warm
     this.#warm = connection
     this.#leader = null
+    const leaderless = [this.#active, connection].every(({ welcome }) => welcome?.leader === null)
+    if (leaderless && this.#endpoints.all.some(each => !each.inUse && !this.#isReached(each))) {
+      connection.close('it knows of no leader')
+    }
     this.#owner.moved()
   }
 

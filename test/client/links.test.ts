@@ -213,6 +213,24 @@ void t.test('a node that refuses again and again is left for the other', async t
   await rig.settled(db.close())
 })
 
+void t.test('both nodes spoken to know of no leader and refuse: the client finds the others', async t => {
+  const rig = new ClientRig(5)
+  rig.cluster.leader = null
+  const db = await rig.readyClient()
+  const cutOff = rig.cluster.nodes.filter(node => node.links.size > 0)
+  t.equal(cutOff.length, 2)
+  for (const node of cutOff) {
+    node.intercept = (frame, link) => {
+      if (frame[4] === command) link.refuse(frame, { code: 'UNAVAILABLE', retryAfterMs: 1 })
+      return frame[4] === command
+    }
+  }
+  const before = rig.time.now
+  t.same(await rig.settled(db.put('k', 'v')), { revision: 2 })
+  t.ok(rig.time.now - before < 1_000, `${rig.time.now - before} ms`)
+  await rig.settled(db.close())
+})
+
 void t.test('members that left are forgotten, and new ones found', async t => {
   const rig = new ClientRig()
   const db = rig.client({}, ['127.0.0.1:7001'])
