@@ -5,21 +5,24 @@
 // waits for that, and nothing is lost when it is broken off: it is done again in the next life.
 import { assert } from '../base/assert.ts'
 import type { Done, Env } from '../base/env.ts'
-import type { Index } from '../raft/types.ts'
+import { type Index, type LogId, logOrigin } from '../raft/types.ts'
 import { keepHistory } from './past/keep-history.ts'
 import type { RecordReader } from './past/record-reader.ts'
 import { type Walk, type WalkParts, walkRows } from './row-walk.ts'
 import {
   allGenerations,
   effectsUpTo,
+  generationKey,
   generationsBelow,
   generationsUpTo,
   historyRange,
   indexOfGeneration,
+  readGeneration,
   revisionOfGeneration,
-  revisionOfHistory
+  revisionOfHistory,
+  writeGeneration
 } from './rows.ts'
-import { type StateLevel, toTables } from './state-level.ts'
+import { levelFault, type StateLevel, settle, toTables } from './state-level.ts'
 
 export interface CompactionParts {
   readonly level: StateLevel
@@ -42,6 +45,8 @@ interface Found {
   readonly above: number
   /** There are generations to delete. */
   readonly stale: boolean
+  /** The last record that the newest generation at or below the base contains. */
+  readonly last: LogId
 }
 
 export class Compaction {
@@ -178,6 +183,7 @@ export class Compaction {
     let below = 0
     let above = 0
     let oldest = 0
+    let last = logOrigin
     const walk: Walk = {
       range: allGenerations,
       values: true,
@@ -185,13 +191,16 @@ export class Compaction {
         const index = indexOfGeneration(key, row)
         const revision = revisionOfGeneration(key)
         if (oldest === 0) oldest = revision
-        if (index !== null && index <= base) below = revision
+        if (index !== null && index <= base) {
+          below = revision
+          last = readGeneration(key, row).last
+        }
         if (index !== null && index >= base) above = revision
         return above === 0 ? 'keep' : 'stop'
       }
     }
     walkRows(this.#walkParts, walk, error => {
-      if (error === null) found({ base, below, above, stale: oldest < below })
+      if (error === null) found({ base, below, above, stale: oldest < below, last })
       else failed(error)
     })
   }
@@ -215,16 +224,26 @@ export class Compaction {
 
   /**
    * The rows of generations show whether a flush is missing: they stay as long as one could get lost in silence, which is
-   * while it stands in the write-ahead file.
+   * while it stands in the write-ahead file. Then the chain begins with the newest at or below the base, durably, before those
+   * below it go.
    */
   #toTables(found: Found): void {
     const { level, whenFree, failed } = this.#walkParts
     whenFree(() =>
       toTables(level, error => {
-        if (error === null) whenFree(() => this.#sweep(found))
+        if (error === null) whenFree(() => this.#cutChain(found))
         else failed(error)
       })
     )
+  }
+
+  #cutChain(found: Found): void {
+    const { level, whenFree, failed } = this.#walkParts
+    const key = generationKey(found.below)
+    const batch = level.batch()
+    batch.put(key, writeGeneration(key, found.last, 0))
+    const fault = (error: Error): void => failed(levelFault('written', error))
+    settle(batch.write({ sync: true }), () => whenFree(() => this.#sweep(found)), fault)
   }
 
   /** A row of the history goes when all versions that it names had been replaced by the revision that is said. */

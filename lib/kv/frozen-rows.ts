@@ -1,7 +1,8 @@
 // Rows of the state as they were when a snapshot of the database was taken, page after page in the order of their keys.
 import type { Done } from '../base/env.ts'
 import { StrettoError } from '../base/errors.ts'
-import type { RowRange } from './rows.ts'
+import { asFault } from './fault.ts'
+import { firstOfChain, type RowRange } from './rows.ts'
 import type { RowPair } from './snapshot-stream.ts'
 import { levelFault, type StateCursor, type StateLevel, type StateSnapshot, settle, unheard } from './state-level.ts'
 
@@ -40,12 +41,23 @@ export class FrozenRows {
     })
     const found = (rows: readonly RowPair[]) => {
       if (this.#closed) return done(closed, noRows)
-      if (rows.length > 0) return done(null, rows)
+      if (rows.length > 0) return this.#give(rows, done)
       this.#letGo()
       this.#ranges = this.#ranges.slice(1)
       this.next(done)
     }
     settle(this.#cursor.nextv(pageRowsMax), found, error => done(levelFault('read', error), noRows))
+  }
+
+  /** Of the generations only the newest is among them: without those before it, it is the first. */
+  #give(rows: readonly RowPair[], done: Done<readonly RowPair[]>): void {
+    let given: readonly RowPair[]
+    try {
+      given = rows.map(firstOfChain)
+    } catch (error) {
+      return done(asFault(error), noRows)
+    }
+    done(null, given)
   }
 
   /** The snapshot may be closed right after it. */

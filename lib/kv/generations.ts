@@ -2,7 +2,8 @@
 //
 // A flush is one record of LevelDB's write-ahead file, and LevelDB drops a damaged record in silence while it takes the
 // later ones for sound: a state without a flush in its midst would be wrong and look whole. So each generation names the
-// one before it, and the head tells the newest. The last flush may be missing: what is left is an earlier state.
+// one before it, and the head tells the newest. The last flush may be missing: what is left is an earlier state. The chain begins
+// at the last generation that names none before it: those below have been let go of, once none of them could get lost any more.
 import type { Done } from '../base/env.ts'
 import { StrettoError } from '../base/errors.ts'
 import { asFault } from './fault.ts'
@@ -30,8 +31,10 @@ export class GenerationChain {
   take(key: Uint8Array, row: Uint8Array): void {
     const generation = readGeneration(key, row)
     const { previous } = generation
-    if (this.#oldest === null) this.#oldest = generation
-    else if (previous !== null && previous !== this.#newestRevision && this.#missing === 0) {
+    if (this.#oldest === null || previous === 0) {
+      this.#oldest = generation
+      this.#missing = 0
+    } else if (previous !== null && previous !== this.#newestRevision && this.#missing === 0) {
       // One that names an earlier one than stands before it: what stands there is none of this state.
       this.#missing = previous > this.#newestRevision ? previous : revisionOfGeneration(key)
     }
@@ -40,11 +43,10 @@ export class GenerationChain {
   }
 
   /** What is wrong with a state that has all these generations and this head; null where it is whole. */
-  fault({ revision, compacted }: Head): StrettoError | null {
+  fault({ revision }: Head): StrettoError | null {
     if (this.#missing > 0) return hole(this.#missing)
-    // The one before the oldest has been let go of, which the head tells.
     const before = this.#oldest?.previous ?? 0
-    if (before > compacted) return hole(before)
+    if (before > 0) return hole(before)
     if (this.#newest === null) return revision > 1 ? hole(revision) : null
     return this.#newest.previous !== null && this.#newestRevision !== revision
       ? hole(Math.max(this.#newestRevision, revision))

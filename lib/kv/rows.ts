@@ -26,7 +26,7 @@
 //                            its first byte, [key, bytes] stored this value
 //   kind 4  generation     key: 3 u64 revision of the store at a flush that changed it
 //             value          msgpack [index and term of the last record contained, revision of the generation before: 0 for
-//                            none]. Written before this was told, two numbers
+//                            none, or let go of]. Written before this was told, two numbers
 //   kind 5  lease          key: 3 u64 lease id
 //             value          msgpack [ttl in milliseconds, cluster time after which it falls due: 0 where it has ended and its
 //                            keys are still being deleted, 1 where it ends with its last key, else 0]
@@ -252,6 +252,12 @@ export function readGeneration(rowKey: Uint8Array, row: Uint8Array): GenerationR
 
 function isNumbers(value: unknown): value is readonly number[] {
   return Array.isArray(value) && value.every(each => typeof each === 'number')
+}
+
+/** The row of a generation as the first of its chain; any other row as it is. @throws StrettoError CORRUPT */
+export function firstOfChain([rowKey, row]: readonly [Uint8Array, Uint8Array]): [Uint8Array, Uint8Array] {
+  if (rowKey[2] !== kind.generation) return [rowKey, row]
+  return [rowKey, writeGeneration(rowKey, readGeneration(rowKey, row).last, 0)]
 }
 
 /** Of the last record contained in a generation; null where the row is damaged. */
