@@ -119,11 +119,13 @@ export class Execution {
     const { changes, leases } = staging
     this.#digest = mix(this.#digest, leases.store())
     if (changes.size > 0) this.#table.revision++
-    for (const { key, known, version } of changes.values()) {
-      const target = { key, number, known, previous: presentOf(known) }
-      if (version.deleted) this.#remove(target)
-      else this.#write(target, version.bytes, version.at, version.length, version.leaseId)
-    }
+    this.#table.leases.together(() => {
+      for (const { key, known, version } of changes.values()) {
+        const target = { key, number, known, previous: presentOf(known) }
+        if (version.deleted) this.#remove(target)
+        else this.#write(target, version.bytes, version.at, version.length, version.leaseId)
+      }
+    })
     this.#say(number, { status: 0, revision: this.#table.revision, answer: pack(answer) })
     this.#effect(number, staging.effect)
     if (this.#first === 0) this.#first = this.#table.revision

@@ -55,6 +55,8 @@ export class LeaseTable {
   readonly #leases = new sortedBTree.default<number, Lease>()
   readonly #order = new sortedBTree.default<Lease, undefined>(undefined, compareDue)
   #changed = new Map<number, LeaseRow | null>()
+  /** Leases that keys have left while several are moved together; null else. */
+  #left: Set<Lease> | null = null
   /** Modulo 2^32. */
   #sum = 0
   #used = false
@@ -109,7 +111,17 @@ export class LeaseTable {
     }
     if (left === undefined) return
     assert(left.delete(key), 'a lease knows its keys')
-    if (left.keyCount === 0 && (left.bound || left.ended)) this.#remove(left)
+    if (this.#left !== null) this.#left.add(left)
+    else this.#leave(left)
+  }
+
+  /** What `moves` moves counts as one: a lease that loses its last key and is given another is not gone between the two. */
+  together(moves: () => void): void {
+    const left = new Set<Lease>()
+    this.#left = left
+    moves()
+    this.#left = null
+    for (const lease of left) this.#leave(lease)
   }
 
   /** From now on it is not found. It is gone as soon as it has no key; those that it has are due. */
@@ -184,6 +196,11 @@ export class LeaseTable {
     this.#sum = (this.#sum + hashOf(lease)) >>> 0
     this.#order.set(lease, undefined)
     this.#note(lease)
+  }
+
+  /** A key of it is gone. */
+  #leave(lease: Lease): void {
+    if (lease.keyCount === 0 && (lease.bound || lease.ended)) this.#remove(lease)
   }
 
   #remove(lease: Lease): void {
